@@ -1,0 +1,248 @@
+"""Every error this project raises on purpose, with the stable code users can search for.
+
+    CascadeError                        internal            500
+    ├── InputError                      bad-request         400
+    │   ├── InvalidJson                 invalid-json        400
+    │   ├── InvalidRequest              invalid-request     422
+    │   ├── EmptyText                   empty-text          422
+    │   ├── TextTooLong                 text-too-long       413
+    │   ├── BodyTooLarge                body-too-large      413
+    │   ├── UnknownTask                 unknown-task        404
+    │   ├── UnknownField                unknown-field       422
+    │   ├── UnknownTier                 unknown-tier        422
+    │   ├── NotCertified                not-certified       422
+    │   ├── NotFound                    not-found           404
+    │   ├── MethodNotAllowed            method-not-allowed  405
+    │   ├── DatasetError                invalid-dataset     400
+    │   └── SeenDocuments               seen-documents      400
+    ├── ConfigurationError              configuration       500
+    │   ├── HomeNotFound                home-not-found      500
+    │   ├── TaskFileError               invalid-task        500
+    │   ├── RuleFileError               invalid-rule        500
+    │   └── PolicyError                 invalid-policy      500
+    ├── ModelError                      model               503
+    │   ├── ModelMissing                model-missing       503
+    │   ├── ModelCorrupt                model-corrupt       503
+    │   └── FetchFailed                 fetch-failed        503
+    ├── TierUnavailable                 tier-unavailable    503
+    ├── NotReady                        not-ready           503
+    ├── ExportRejected                  export-rejected     500
+    └── Interrupted                     interrupted         500
+
+HTTP answers use ``{"error": {"code", "message", "detail"?}}`` with ``status``; the command line prints
+``error[code]: message`` and leaves with ``exit_code`` (2 for wrong use, 1 otherwise).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class CascadeError(Exception):
+    """Base of all errors raised on purpose. ``detail`` holds JSON-serialisable facts for the caller."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, detail: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = dict(detail) if detail else None
+
+    def as_json(self) -> dict[str, Any]:
+        """The one error shape: ``{"error": {"code", "message", "detail"?}}``."""
+        body: dict[str, Any] = {"code": self.code, "message": self.message}
+        if self.detail is not None:
+            body["detail"] = self.detail
+        return {"error": body}
+
+
+class InputError(CascadeError):
+    """The caller sent something that cannot be answered."""
+
+    code = "bad-request"
+    status = 400
+    exit_code = 2
+
+
+class InvalidJson(InputError):
+    """A body or line is not JSON."""
+
+    code = "invalid-json"
+
+
+class InvalidRequest(InputError):
+    """A well-formed body has a wrong field, type or range."""
+
+    code = "invalid-request"
+    status = 422
+
+
+class EmptyText(InputError):
+    """A document has no text, or only white space."""
+
+    code = "empty-text"
+    status = 422
+
+
+class TextTooLong(InputError):
+    """A document's text is longer than the configured limit."""
+
+    code = "text-too-long"
+    status = 413
+
+
+class BodyTooLarge(InputError):
+    """A request body is larger than the configured limit."""
+
+    code = "body-too-large"
+    status = 413
+
+
+class UnknownTask(InputError):
+    """No such task in this home."""
+
+    code = "unknown-task"
+    status = 404
+
+
+class UnknownField(InputError):
+    """A request names a field the task does not have."""
+
+    code = "unknown-field"
+    status = 422
+
+
+class UnknownTier(InputError):
+    """A request names a tier other than rules, student or large."""
+
+    code = "unknown-tier"
+    status = 422
+
+
+class NotCertified(InputError):
+    """``strict_quality`` was asked for and the policy certifies no such target."""
+
+    code = "not-certified"
+    status = 422
+
+
+class NotFound(InputError):
+    """The service has no such path."""
+
+    code = "not-found"
+    status = 404
+
+
+class MethodNotAllowed(InputError):
+    """The path exists, but not for this HTTP method."""
+
+    code = "method-not-allowed"
+    status = 405
+
+
+class DatasetError(InputError):
+    """A data file has a bad line; the message names the file and the line."""
+
+    code = "invalid-dataset"
+
+
+class SeenDocuments(InputError):
+    """Evaluation or calibration was asked for on documents the task was trained on."""
+
+    code = "seen-documents"
+
+
+class ConfigurationError(CascadeError):
+    """What the operator wrote cannot be used."""
+
+    code = "configuration"
+
+
+class HomeNotFound(ConfigurationError):
+    """There is no ``rules/`` directory where the home should be."""
+
+    code = "home-not-found"
+    exit_code = 2
+
+
+class TaskFileError(ConfigurationError):
+    """``task.yaml`` is wrong; the message names the file and the key."""
+
+    code = "invalid-task"
+
+
+class RuleFileError(ConfigurationError):
+    """A rule file is wrong; the message names the file, the rule and the key."""
+
+    code = "invalid-rule"
+
+
+class PolicyError(ConfigurationError):
+    """``policy.json`` is wrong or does not belong to this task."""
+
+    code = "invalid-policy"
+
+
+class ModelError(CascadeError):
+    """A model cannot be used."""
+
+    code = "model"
+    status = 503
+
+
+class ModelMissing(ModelError):
+    """A model's files, or the packages that run it, are not there."""
+
+    code = "model-missing"
+
+
+class ModelCorrupt(ModelError):
+    """A model's files do not have the digest they should have."""
+
+    code = "model-corrupt"
+
+
+class FetchFailed(ModelError):
+    """No source of a base model answered with the right files."""
+
+    code = "fetch-failed"
+
+
+class TierUnavailable(CascadeError):
+    """A tier that was asked for by name cannot answer now."""
+
+    code = "tier-unavailable"
+    status = 503
+
+
+class NotReady(CascadeError):
+    """The service cannot answer yet; ``detail`` says what is missing."""
+
+    code = "not-ready"
+    status = 503
+
+
+class ExportRejected(CascadeError):
+    """An exported model failed its parity check or quality gate; nothing was published."""
+
+    code = "export-rejected"
+
+
+class Interrupted(CascadeError):
+    """Work was stopped by the user; what was finished is kept and the command resumes."""
+
+    code = "interrupted"
+
+
+def all_errors() -> list[type[CascadeError]]:
+    """Every class of the tree above, parents first."""
+    found: list[type[CascadeError]] = []
+    pending: list[type[CascadeError]] = [CascadeError]
+    while pending:
+        cls = pending.pop(0)
+        found.append(cls)
+        pending.extend(cls.__subclasses__())
+    return found

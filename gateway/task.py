@@ -1,0 +1,153 @@
+"""A task: its fields, tiers, prices and defaults, read from ``rules/<task>/task.yaml``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+import yaml
+
+from gateway.document import TIERS, TierName
+from gateway.errors import TaskFileError, UnknownField
+from gateway.values import VALUE_TYPES, ValueType
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+_TASK_KEYS = {"task", "description", "quality", "day_first", "closed_labels", "null_means", "tiers", "fields", "prices"}
+_FIELD_KEYS = {"type", "many", "description", "null_means"}
+_PRICE_KEYS = {"currency", "cpu_second"}
+
+
+NullMeaning = Literal["absent", "unannotated"]
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """One thing to extract. ``null_means`` says what a label ``null`` stands for in this field's data."""
+
+    name: str
+    type: ValueType
+    many: bool = False
+    description: str = ""
+    null_means: NullMeaning = "absent"
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What work costs. The default is 0.0000125 of the currency a CPU second (0.045 an hour for one virtual core)."""
+
+    currency: str = "USD"
+    cpu_second: float = 1.25e-5
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """One extraction job.
+
+    ``quality`` is the default target; ``closed_labels`` says that a key missing from a document's labels means absent
+    rather than not annotated.
+    """
+
+    name: str
+    fields: Mapping[str, FieldSpec]
+    description: str = ""
+    quality: float = 0.9
+    day_first: bool = True
+    closed_labels: bool = False
+    tiers: tuple[TierName, ...] = TIERS
+    prices: Prices = field(default_factory=Prices)
+
+    def check_fields(self, names: object) -> tuple[str, ...]:
+        """The fields asked for, all of them for ``None``, in the task's order.
+
+        Raises:
+            UnknownField: for a name the task does not have, or an empty list.
+        """
+        if names is None:
+            return tuple(self.fields)
+        if not isinstance(names, (list, tuple)) or not names:
+            raise UnknownField("fields must be a list with at least one field", detail={"fields": list(self.fields)})
+        unknown = [name for name in names if name not in self.fields]
+        if unknown:
+            raise UnknownField(
+                f'task "{self.name}" has no field {unknown[0]!r}; it has {", ".join(self.fields)}',
+                detail={"unknown": [str(name)[:100] for name in unknown[:10]], "fields": list(self.fields)},
+            )
+        return tuple(name for name in self.fields if name in names)
+
+
+def _check_keys(raw: Mapping[str, Any], allowed: set[str], where: str) -> None:
+    unknown = sorted(str(key) for key in raw if key not in allowed)
+    if unknown:
+        raise TaskFileError(f"{where}: unknown key {unknown[0]!r}; allowed: {', '.join(sorted(allowed))}")
+
+
+def _parse_null_means(value: Any, where: str) -> NullMeaning:
+    for meaning in get_args(NullMeaning):
+        if value == meaning:
+            return cast(NullMeaning, meaning)
+    raise TaskFileError(f"{where}: null_means must be one of {', '.join(get_args(NullMeaning))}, found {value!r}")
+
+
+def _parse_field(name: str, raw: Any, null_means: NullMeaning, where: str) -> FieldSpec:
+    if not _NAME.fullmatch(name):
+        raise TaskFileError(f"{where}: field name {name!r} must be lower-case letters, digits, - or _")
+    if not isinstance(raw, dict):
+        raise TaskFileError(f"{where}: field {name} must be a mapping with a type")
+    _check_keys(raw, _FIELD_KEYS, f"{where}: field {name}")
+    kind = raw.get("type", "text")
+    if kind not in VALUE_TYPES:
+        raise TaskFileError(f"{where}: field {name}: type {kind!r} is none of {', '.join(VALUE_TYPES)}")
+    if "null_means" in raw:
+        null_means = _parse_null_means(raw["null_means"], f"{where}: field {name}")
+    return FieldSpec(name, kind, bool(raw.get("many", False)), str(raw.get("description", "")), null_means)
+
+
+def load_task(path: Path) -> TaskSpec:
+    """Read ``task.yaml``.
+
+    Raises:
+        TaskFileError: naming the file and the key that is wrong.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise TaskFileError(f"{path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise TaskFileError(f"{path}: not YAML ({error})") from error
+    if not isinstance(raw, dict):
+        raise TaskFileError(f"{path}: expected a mapping")
+    _check_keys(raw, _TASK_KEYS, str(path))
+    fields = raw.get("fields")
+    if not isinstance(fields, dict) or not fields:
+        raise TaskFileError(f"{path}: fields must be a mapping with at least one field")
+    name = raw.get("task", path.parent.name)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise TaskFileError(f"{path}: task name {name!r} must be lower-case letters, digits, - or _")
+    quality = raw.get("quality", 0.9)
+    if not isinstance(quality, (int, float)) or not 0.5 <= quality < 1:
+        raise TaskFileError(f"{path}: quality must be a number from 0.5 to below 1, found {quality!r}")
+    tiers = raw.get("tiers", list(TIERS))
+    if not isinstance(tiers, list) or not tiers or any(tier not in TIERS for tier in tiers):
+        raise TaskFileError(f"{path}: tiers must be a list of {', '.join(TIERS)}")
+    prices = raw.get("prices", {})
+    if not isinstance(prices, dict):
+        raise TaskFileError(f"{path}: prices must be a mapping")
+    _check_keys(prices, _PRICE_KEYS, f"{path}: prices")
+    cpu_second = prices.get("cpu_second", Prices.cpu_second)
+    if not isinstance(cpu_second, (int, float)) or cpu_second <= 0:
+        raise TaskFileError(f"{path}: prices.cpu_second must be above 0: a tier of one's own is never free")
+    # The task's null_means is the default of its fields.
+    null_means = _parse_null_means(raw.get("null_means", "absent"), str(path))
+    return TaskSpec(
+        name=name,
+        fields={str(key): _parse_field(str(key), value, null_means, str(path)) for key, value in fields.items()},
+        description=str(raw.get("description", "")),
+        quality=float(quality),
+        day_first=bool(raw.get("day_first", True)),
+        closed_labels=bool(raw.get("closed_labels", False)),
+        tiers=tuple(tier for tier in TIERS if tier in tiers),
+        prices=Prices(str(prices.get("currency", Prices.currency)), float(cpu_second)),
+    )
