@@ -1,0 +1,353 @@
+"""The cascade itself: pure decisions, no input or output.
+
+A :class:`Run` is told what each tier proposed and says which tier to ask next; whoever drives it (the service, the
+command line, an evaluation) does the asking. Each field goes its own way: it is accepted at the first tier whose
+evidence makes it probable enough for the quality asked for, and is in review when no allowed tier could.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gateway.combine import Answer, answers_of, features
+from gateway.document import TIERS, Candidate, TierName, TierOutput, Work
+from gateway.errors import NotCertified
+from gateway.policy import Chain, Policy, Threshold
+from gateway.task import TaskSpec
+from gateway.values import canonical
+
+State = Literal["accepted", "review"]
+Status = Literal["complete", "review", "degraded"]
+#: Why a field went on to the next tier.
+Reason = Literal["nothing-found", "conflict", "low-confidence", "not-trusted"]
+REASONS: tuple[Reason, ...] = ("nothing-found", "conflict", "low-confidence", "not-trusted")
+#: What a decision came to; ``not-certified`` is an answer as probable as the target asks, without a certificate for
+#: that target.
+Verdict = Literal["accepted", "not-certified", "nothing-found", "conflict", "low-confidence", "not-trusted"]
+
+
+@dataclass(frozen=True)
+class FieldResult:
+    """The answer for one field.
+
+    ``candidates`` is empty when nothing was found, and holds one candidate for a single field. ``guarantee`` is the
+    certified target behind an accepted answer, or ``None``.
+    """
+
+    state: State
+    candidates: tuple[Candidate, ...]
+    tier: TierName | None
+    confidence: float
+    guarantee: float | None
+    many: bool = False
+
+    @property
+    def present(self) -> bool:
+        return bool(self.candidates)
+
+
+@dataclass(frozen=True)
+class Escalation:
+    """One field passed on from one tier to another."""
+
+    field: str
+    from_tier: TierName
+    to_tier: TierName
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One decision about one field, made when ``tier`` had answered or, with ``answered`` false, was given up.
+
+    ``threshold`` is the probability asked for, the one that serves ``target``; both are ``None`` where the policy has
+    none.
+    """
+
+    tier: TierName
+    answered: bool
+    confidence: float
+    target: float | None
+    threshold: float | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How one field was decided: the chain that counted in the end, all answers by tier, and the decisions in order."""
+
+    chain: Chain
+    answers: Mapping[TierName, tuple[Answer, ...]]
+    decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What the cascade found in one document, and how."""
+
+    fields: Mapping[str, FieldResult]
+    status: Status
+    tiers: tuple[TierName, ...]
+    escalations: tuple[Escalation, ...]
+    work: Mapping[TierName, Work]
+    unavailable: Mapping[TierName, str]
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+
+    @property
+    def escalated(self) -> dict[str, TierName]:
+        """Field to the furthest tier it was passed on to."""
+        return {escalation.field: escalation.to_tier for escalation in self.escalations}
+
+
+def _together(before: Work | None, now: Work) -> Work:
+    if before is None:
+        return now
+    return Work(
+        before.cpu_seconds + now.cpu_seconds,
+        before.wall_seconds + now.wall_seconds,
+        before.tokens + now.tokens,
+        max(before.batch_size, now.batch_size),
+    )
+
+
+@dataclass
+class _FieldRun:
+    """What is known of one field so far."""
+
+    chain: Chain
+    answers: dict[TierName, list[Answer]] = field(default_factory=dict)
+    open: bool = True
+    accepted: bool = False
+    best: Answer | None = None
+    confidence: float = 0.0
+    guarantee: float | None = None
+    reason: Reason = "nothing-found"
+    chosen: tuple[float, Threshold] | None = None
+    decisions: list[Decision] = field(default_factory=list)
+
+    def note(self, tier: TierName, *, answered: bool) -> None:
+        """Keep what was just decided."""
+        verdict: Verdict = self.reason
+        if self.accepted:
+            verdict = "accepted"
+        elif not self.open and self.best is not None:
+            verdict = "not-certified"
+        target, threshold = (self.chosen[0], self.chosen[1].value) if self.chosen else (None, None)
+        self.decisions.append(Decision(tier, answered, self.confidence, target, threshold, verdict))
+
+
+class Run:
+    """One document's way through the cascade.
+
+    Args:
+        task: fields and their types.
+        policy: combiners and thresholds; without one nothing is accepted.
+        fields: the fields asked for.
+        quality: the target for accepted answers.
+        tiers: the tiers allowed, in order.
+        alone: a single tier is to answer everything by itself: whatever it finds is accepted, without a guarantee.
+        not_trusted: a field to the tiers whose current version the policy has not measured; they are asked, and what
+            they find is shown where nobody else found anything, but they decide nothing.
+        unavailable: tiers that cannot be asked, and why.
+        strict: raise instead of answering in review what cannot be certified.
+
+    Raises:
+        NotCertified: ``strict``, and the policy certifies no target as strict as ``quality`` for some field.
+    """
+
+    def __init__(
+        self,
+        task: TaskSpec,
+        policy: Policy | None,
+        *,
+        fields: Sequence[str],
+        quality: float,
+        tiers: Sequence[TierName] = TIERS,
+        alone: bool = False,
+        not_trusted: Mapping[str, Iterable[TierName]] | None = None,
+        unavailable: Mapping[TierName, str] | None = None,
+        strict: bool = False,
+    ) -> None:
+        self._task = task
+        self._policy = policy or Policy(task.name)
+        self._quality = quality
+        self._alone = alone and len(tiers) == 1
+        self._unavailable = {tier: why for tier, why in (unavailable or {}).items() if tier in tiers}
+        self._tiers = [tier for tier in tiers if tier not in self._unavailable]
+        self._asked: list[TierName] = []
+        self._escalations: list[Escalation] = []
+        self._work: dict[TierName, Work] = {}
+        self._fields: dict[str, _FieldRun] = {}
+        for name in fields:
+            distrusted = set((not_trusted or {}).get(name, ()))
+            self._fields[name] = _FieldRun(tuple(tier for tier in self._tiers if tier not in distrusted))
+        if strict and not self._alone:
+            self._require_certificates()
+
+    def _require_certificates(self) -> None:
+        lacking = {
+            name: self._policy.targets(run.chain, name)
+            for name, run in self._fields.items()
+            if not any(target >= self._quality - 1e-9 for target in self._policy.targets(run.chain, name))
+        }
+        if lacking:
+            raise NotCertified(
+                f"no certified target reaches {self._quality:g} for {', '.join(lacking)}",
+                detail={"certified": lacking, "quality": self._quality},
+            )
+
+    def open_fields(self) -> tuple[str, ...]:
+        """The fields still without an answer."""
+        return tuple(name for name, run in self._fields.items() if run.open)
+
+    def next_tier(self) -> TierName | None:
+        """The tier to ask now, or ``None`` when all is said.
+
+        A tier is named a second time when another's failure reopened a field that it was not asked for.
+        """
+        return next((tier for tier in self._tiers if self._unasked(tier)), None)
+
+    def _unasked(self, tier: TierName) -> list[str]:
+        """The open fields for which ``tier`` has not been asked."""
+        return [name for name, run in self._fields.items() if run.open and tier not in run.answers]
+
+    def absorb(self, tier: TierName, output: TierOutput) -> None:
+        """Take what ``tier`` proposed for the open fields and decide on them."""
+        if tier != self.next_tier():
+            raise ValueError(f"{tier} was not asked")
+        if tier not in self._asked:
+            self._asked.append(tier)
+        self._work[tier] = _together(self._work.get(tier), output.work)
+        for name in self._unasked(tier):
+            run = self._fields[name]
+            if run.answers:
+                self._escalations.append(Escalation(name, next(reversed(run.answers)), tier, run.reason))
+            run.answers[tier] = answers_of(output.proposals.get(name), self._task.fields[name].many)
+            self._decide(name)
+            if tier not in run.chain:
+                run.reason = "not-trusted"
+            run.note(tier, answered=True)
+
+    def fail(self, tier: TierName, why: str) -> None:
+        """``tier`` could not answer: decide again as a cascade without it, which has thresholds of its own."""
+        self._unavailable[tier] = why
+        self.skip(tier)
+
+    def skip(self, tier: TierName) -> None:
+        """``tier`` shall not be asked (the budget forbids it): decide again as a cascade without it.
+
+        The fields come out as if it had never been allowed; those it has answered already keep its answer.
+        """
+        self._tiers.remove(tier)
+        for name, run in self._fields.items():
+            if tier not in run.answers:
+                run.chain = tuple(other for other in run.chain if other != tier)
+                self._decide(name, from_start=True)
+                run.note(tier, answered=False)
+
+    def _decide(self, name: str, *, from_start: bool = False) -> None:
+        """Accept, or leave open; ``from_start`` goes through the stages again: a changed chain has other thresholds."""
+        run = self._fields[name]
+        answered = tuple(tier for tier in run.chain if tier in run.answers)
+        run.accepted, run.guarantee, run.open = False, None, True
+        if self._alone:
+            run.best, run.confidence, _ = self._best(name, run, answered)
+            if run.best is None:
+                run.best, run.confidence = self._untrusted(run)
+            run.accepted, run.open = run.best is not None, False
+            return
+        run.chosen = chosen = self._policy.threshold(run.chain, name, self._quality)
+        first = min(1, len(answered)) if from_start else len(answered)
+        proposed = 0
+        for stage in range(first, len(answered) + 1):
+            run.best, run.confidence, proposed = self._best(name, run, answered[:stage])
+            if stage and chosen is not None and run.best is not None and run.confidence >= chosen[1].value:
+                self._settle(run, *chosen)
+                return
+        if not answered:
+            run.reason = "not-trusted"
+        elif run.best is None:
+            run.reason = "nothing-found"
+        else:
+            run.reason = "conflict" if proposed > 1 else "low-confidence"
+        if run.best is None:
+            run.best, run.confidence = self._untrusted(run)
+
+    @staticmethod
+    def _settle(run: _FieldRun, target: float, threshold: Threshold) -> None:
+        # An uncertified threshold only stops the escalation; the answer stays in review.
+        run.open = False
+        run.accepted = threshold.certified
+        run.guarantee = target if threshold.certified else None
+
+    def _best(self, name: str, run: _FieldRun, evidence: Chain) -> tuple[Answer | None, float, int]:
+        """The most probable answer given the evidence, its probability, and how many first choices differ."""
+        trusted = {tier: run.answers[tier] for tier in evidence}
+        combiner = self._policy.combiner(evidence, name) if evidence else None
+        kind = self._task.fields[name].type
+        best: Answer | None = None
+        highest = -1.0
+        for answers in trusted.values():
+            best_of_tier, highest_of_tier = None, -1.0
+            for answer in answers:
+                if combiner is None:
+                    probability = answer.score
+                else:
+                    valid = all(
+                        canonical(kind, item.value, day_first=self._task.day_first) is not None
+                        for item in answer.candidates
+                    )
+                    probability = combiner.probability(features(answer.key, trusted, valid=valid))
+                # On equal terms a tier's own order counts ...
+                if probability > highest_of_tier:
+                    best_of_tier, highest_of_tier = answer, probability
+            # ... and between tiers the later one's wording.
+            if best_of_tier is not None and highest_of_tier >= highest:
+                best, highest = best_of_tier, highest_of_tier
+        first_choices = {answers[0].key for answers in trusted.values() if answers}
+        return best, max(highest, 0.0), len(first_choices)
+
+    @staticmethod
+    def _untrusted(run: _FieldRun) -> tuple[Answer | None, float]:
+        """What tiers that decide nothing found, to be shown in review."""
+        found = [answers[0] for tier, answers in run.answers.items() if answers and tier not in run.chain]
+        return (found[-1], found[-1].score) if found else (None, 0.0)
+
+    def result(self) -> Extraction:
+        """What is known now; call it when :meth:`next_tier` says ``None``."""
+        results: dict[str, FieldResult] = {}
+        for name, run in self._fields.items():
+            candidates = run.best.candidates if run.best else ()
+            tier = next((tier for tier in reversed(self._asked) if self._gave(run, tier)), None)
+            results[name] = FieldResult(
+                "accepted" if run.accepted else "review",
+                candidates,
+                tier,
+                run.confidence,
+                run.guarantee,
+                self._task.fields[name].many,
+            )
+        in_review = any(result.state == "review" for result in results.values())
+        status: Status = "complete"
+        if in_review:
+            status = "degraded" if self._unavailable else "review"
+        return Extraction(
+            results,
+            status,
+            tuple(self._asked),
+            tuple(self._escalations),
+            self._work,
+            dict(self._unavailable),
+            {name: self._evidence(run) for name, run in self._fields.items()},
+        )
+
+    @staticmethod
+    def _evidence(run: _FieldRun) -> Evidence:
+        answers = {tier: tuple(proposed) for tier, proposed in run.answers.items()}
+        return Evidence(run.chain, answers, tuple(run.decisions))
+
+    @staticmethod
+    def _gave(run: _FieldRun, tier: TierName) -> bool:
+        return run.best is not None and any(answer is run.best for answer in run.answers.get(tier, ()))

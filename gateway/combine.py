@@ -1,0 +1,82 @@
+"""The combiner: from what several tiers proposed to the probability that one answer is right.
+
+A small logistic regression a field and a set of tiers, whose weights stand readable in ``policy.json``. Its features
+for one answer (a value, or the set of values of a ``many`` field):
+
+* ``<tier>.logit``: log-odds of the tier's own score for this answer, 0 when it did not propose it;
+* ``<tier>.proposed``: 1 when the tier proposed this answer;
+* ``<tier>.margin``: that log-odds less the log-odds of the tier's best other answer (its floor when there is none);
+* ``<tier>.other``: log-odds of the tier's best other answer above the floor, so that conflict counts against;
+* ``valid``: 1 when the value reads as the field's type.
+
+Agreement between tiers therefore raises the probability, and conflict lowers it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.document import Candidate, Proposal, TierName
+
+#: Scores outside this range carry no further information and would dominate a sum of log-odds.
+SCORE_FLOOR, SCORE_CEILING = 0.002, 0.9995
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One possible answer for a field: a candidate, or all items of a ``many`` field.
+
+    ``key`` identifies it by value, so that the same value from two tiers is one answer.
+    """
+
+    key: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
+    score: float
+
+
+def answers_of(proposal: Proposal | None, many: bool) -> list[Answer]:
+    """The answers one tier proposes, best first; none when it found nothing."""
+    if proposal is None or not proposal.candidates:
+        return []
+    if many:
+        key = tuple(sorted(candidate.normalised for candidate in proposal.candidates))
+        return [Answer(key, proposal.candidates, min(candidate.score for candidate in proposal.candidates))]
+    return [Answer((candidate.normalised,), (candidate,), candidate.score) for candidate in proposal.candidates]
+
+
+def log_odds(score: float) -> float:
+    """ln(p / (1 − p)) of a score clipped to [0.002, 0.9995]."""
+    clipped = min(max(score, SCORE_FLOOR), SCORE_CEILING)
+    return math.log(clipped / (1.0 - clipped))
+
+
+FLOOR_LOG_ODDS = log_odds(0.0)
+
+
+def features(key: tuple[str, ...], proposals: Mapping[TierName, Sequence[Answer]], *, valid: bool) -> dict[str, float]:
+    """The features (see the module's docstring) of the answer ``key`` given every tier's answers."""
+    values: dict[str, float] = {"valid": float(valid)}
+    for tier, answers in proposals.items():
+        own = max((answer.score for answer in answers if answer.key == key), default=None)
+        other = max((answer.score for answer in answers if answer.key != key), default=0.0)
+        own_logit = FLOOR_LOG_ODDS if own is None else log_odds(own)
+        values[f"{tier}.proposed"] = float(own is not None)
+        values[f"{tier}.logit"] = 0.0 if own is None else own_logit
+        values[f"{tier}.margin"] = own_logit - log_odds(other)
+        values[f"{tier}.other"] = log_odds(other) - FLOOR_LOG_ODDS
+    return values
+
+
+@dataclass(frozen=True)
+class Combiner:
+    """Logistic regression: probability = σ(intercept + Σ weight · feature)."""
+
+    intercept: float
+    weights: Mapping[str, float]
+
+    def probability(self, values: Mapping[str, float]) -> float:
+        total = self.intercept + sum(weight * values.get(name, 0.0) for name, weight in self.weights.items())
+        # Both branches avoid overflow of exp.
+        return 1.0 / (1.0 + math.exp(-total)) if total >= 0 else math.exp(total) / (1.0 + math.exp(total))

@@ -1,0 +1,104 @@
+"""The answer to one request, and its JSON form (the HTTP answer and a line of ``cascade extract --json``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.cascade import Evidence, Extraction, FieldResult
+from gateway.cost import Cost
+from gateway.document import Candidate, TierName
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """An extraction with its cost, timing and the versions of everything that took part.
+
+    ``timing`` holds wall seconds by tier and ``total``; ``versions`` digests by part.
+    """
+
+    task: str
+    document_id: str | None
+    extraction: Extraction
+    cost: Cost
+    timing: Mapping[str, float]
+    versions: Mapping[str, Any]
+
+    def as_json(self, *, explain: bool = False) -> dict[str, Any]:
+        """The answer; with ``explain`` also, for each field, what every tier proposed and how it was decided."""
+        extraction = self.extraction
+        answer: dict[str, Any] = {
+            "id": self.document_id,
+            "task": self.task,
+            "status": extraction.status,
+            "fields": {name: _field_json(result) for name, result in extraction.fields.items()},
+            "tiers": list(extraction.tiers),
+            "escalated": extraction.escalated,
+            "cost": {
+                "amount": self.cost.amount,
+                "currency": self.cost.currency,
+                "always_large": self.cost.always_large,
+                "by_tier": dict(self.cost.by_tier),
+            },
+            "timing_ms": {name: round(seconds * 1000, 3) for name, seconds in self.timing.items()},
+            "versions": dict(self.versions),
+        }
+        if extraction.unavailable:
+            answer["unavailable"] = dict(extraction.unavailable)
+        if explain:
+            answer["explanation"] = {name: _evidence_json(evidence) for name, evidence in extraction.evidence.items()}
+        return answer
+
+
+def _evidence_json(evidence: Evidence) -> dict[str, Any]:
+    return {
+        "chain": list(evidence.chain),
+        "proposals": {
+            tier: [candidate.as_json() for answer in answers for candidate in answer.candidates]
+            for tier, answers in evidence.answers.items()
+        },
+        "decisions": [
+            {
+                "tier": decision.tier,
+                "answered": decision.answered,
+                "confidence": round(decision.confidence, 6),
+                "target": decision.target,
+                "threshold": decision.threshold,
+                "verdict": decision.verdict,
+            }
+            for decision in evidence.decisions
+        ],
+    }
+
+
+def _candidate_json(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "text": candidate.text,
+        "value": candidate.value,
+        "normalised": candidate.normalised,
+        "spans": [list(span) for span in candidate.spans],
+        "source": candidate.source,
+    }
+
+
+def _field_json(result: FieldResult) -> dict[str, Any]:
+    judged = {
+        "state": result.state,
+        "present": result.present,
+        "tier": result.tier,
+        "confidence": round(result.confidence, 6),
+        "guarantee": result.guarantee,
+    }
+    if result.many:
+        return {**judged, "items": [_candidate_json(candidate) for candidate in result.candidates]}
+    if not result.candidates:
+        absent: Mapping[str, Any] = {"text": None, "value": None, "normalised": None, "spans": [], "source": None}
+        return {**judged, **absent}
+    return {**judged, **_candidate_json(result.candidates[0])}
+
+
+def tiers_up_to(tiers: tuple[TierName, ...], last: TierName) -> tuple[TierName, ...]:
+    """The tiers of a task up to and including ``last``, cheapest first; those beyond it are left out."""
+    order: tuple[TierName, ...] = ("rules", "student", "large")
+    return tuple(tier for tier in tiers if order.index(tier) <= order.index(last))

@@ -1,0 +1,170 @@
+"""policy.json: combiners, accept thresholds for each quality target, and the evidence behind them.
+
+Everything is kept for each *chain*: the tiers that take part, in order (``rules``, ``rules+student``,
+``student+large``, …). A chain's stages share one threshold a field and target: an answer is accepted at the first
+stage whose combiner gives it at least that probability.
+
+What a certified threshold promises: with confidence ``1 − delta`` over the draw of the calibration documents, among the
+*present* answers this chain accepts for this field, at most ``1 − target`` are wrong under the field's value type,
+for documents drawn like the calibration documents (the same mix of known and new merchants). It says nothing about
+other kinds of documents. See ``training.calibrate`` for the test.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gateway.combine import Combiner
+from gateway.document import TIERS, TierName
+from gateway.errors import PolicyError
+from gateway.files import write_json
+
+FORMAT = 1
+Chain = tuple[TierName, ...]
+
+
+def chain_name(chain: Iterable[TierName]) -> str:
+    """``rules+student`` for ``("rules", "student")``."""
+    return "+".join(chain)
+
+
+def all_chains() -> list[Chain]:
+    """Every ordered set of tiers, shortest first."""
+    chains = [tuple(tier for bit, tier in enumerate(TIERS) if mask >> bit & 1) for mask in range(1, 8)]
+    return sorted(chains, key=len)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The accept threshold of one field, chain and target, with its evidence.
+
+    ``accepted`` of ``documents`` calibration documents passed it, ``errors`` of them wrong; ``bound`` is the upper
+    Clopper-Pearson bound on the error among accepted. ``certified`` is false when no threshold passed the test; the
+    value is then only used to decide about escalation, and answers stay in review. ``labels_needed`` estimates how
+    many labels would certify it.
+    """
+
+    value: float
+    certified: bool
+    accepted: int
+    errors: int
+    documents: int
+    bound: float
+    labels_needed: int | None = None
+
+
+@dataclass(frozen=True)
+class TierEstimate:
+    """CPU seconds one document costs in a tier: ``base_seconds + seconds_per_character · length``, as measured."""
+
+    base_seconds: float
+    seconds_per_character: float
+
+    def cpu_seconds(self, characters: int) -> float:
+        return self.base_seconds + self.seconds_per_character * characters
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Everything the cascade needs to decide, and where it came from.
+
+    ``combiners``: chain (as evidence seen so far) → field → combiner. ``thresholds``: chain → field → target →
+    threshold. ``versions``: ``rules`` → field → digest; ``student`` and ``large`` → digest. ``estimates``: tier →
+    cost of a document.
+    """
+
+    task: str
+    combiners: Mapping[str, Mapping[str, Combiner]] = field(default_factory=dict)
+    thresholds: Mapping[str, Mapping[str, Mapping[float, Threshold]]] = field(default_factory=dict)
+    versions: Mapping[str, Any] = field(default_factory=dict)
+    estimates: Mapping[str, TierEstimate] = field(default_factory=dict)
+    delta: float = 0.05
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def targets(self, chain: Chain, name: str) -> list[float]:
+        """The targets that are certified for a field in a chain, ascending."""
+        found = self.thresholds.get(chain_name(chain), {}).get(name, {})
+        return sorted(target for target, threshold in found.items() if threshold.certified)
+
+    def threshold(self, chain: Chain, name: str, quality: float) -> tuple[float, Threshold] | None:
+        """The target that serves ``quality`` and its threshold.
+
+        That is the least certified target not below ``quality``; failing that, the least uncertified one not below it
+        (for escalation only); ``None`` when the policy has neither.
+        """
+        found = self.thresholds.get(chain_name(chain), {}).get(name, {})
+        enough = [target for target in sorted(found) if target >= quality - 1e-9]
+        for target in enough:
+            if found[target].certified:
+                return target, found[target]
+        return (enough[0], found[enough[0]]) if enough else None
+
+    def combiner(self, evidence: Chain, name: str) -> Combiner | None:
+        """The combiner for a field once exactly the tiers ``evidence`` have answered."""
+        return self.combiners.get(chain_name(evidence), {}).get(name)
+
+    def save(self, path: Path) -> None:
+        """Write policy.json atomically."""
+        write_json(
+            path,
+            {
+                "format": FORMAT,
+                "task": self.task,
+                "delta": self.delta,
+                "about": dict(self.about),
+                "versions": dict(self.versions),
+                "estimates": {tier: asdict(estimate) for tier, estimate in self.estimates.items()},
+                "thresholds": {
+                    chain: {
+                        name: {f"{target:g}": asdict(threshold) for target, threshold in targets.items()}
+                        for name, targets in fields.items()
+                    }
+                    for chain, fields in self.thresholds.items()
+                },
+                "combiners": {
+                    chain: {name: asdict(combiner) for name, combiner in fields.items()}
+                    for chain, fields in self.combiners.items()
+                },
+            },
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Policy:
+        """Read policy.json.
+
+        Raises:
+            PolicyError: missing, malformed, or of another format.
+        """
+        try:
+            raw = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise PolicyError(f"no policy at {path}: `cascade calibrate` makes it") from error
+        except (OSError, ValueError) as error:
+            raise PolicyError(f"{path}: cannot be read ({error})") from error
+        if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+            raise PolicyError(f"{path}: not a policy of format {FORMAT}")
+        try:
+            return cls(
+                task=raw["task"],
+                combiners={
+                    chain: {name: Combiner(**combiner) for name, combiner in fields.items()}
+                    for chain, fields in raw["combiners"].items()
+                },
+                thresholds={
+                    chain: {
+                        name: {float(target): Threshold(**threshold) for target, threshold in targets.items()}
+                        for name, targets in fields.items()
+                    }
+                    for chain, fields in raw["thresholds"].items()
+                },
+                versions=raw["versions"],
+                estimates={tier: TierEstimate(**estimate) for tier, estimate in raw["estimates"].items()},
+                delta=raw["delta"],
+                about=raw["about"],
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise PolicyError(f"{path}: malformed ({error!r})") from error
