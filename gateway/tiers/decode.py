@@ -1,0 +1,129 @@
+"""From token probabilities to candidates: the same for student and large tier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.document import Candidate, Proposal, Span, TierName
+from gateway.task import FieldSpec
+from gateway.tiers.forms import Forms
+from gateway.values import canonical, fold_text
+
+OUTSIDE, BEGIN, INSIDE = 0, 1, 2
+#: A token this unlikely to begin a value starts no candidate, and no document offers more starts than this.
+LEAST_START, MOST_STARTS = 0.02, 12
+#: Candidates kept a field: the best and what a combiner needs to see of its rivals.
+MOST_CANDIDATES = 5
+#: An item of a ``many`` field is one the model finds more likely than not.
+LEAST_ITEM = 0.5
+
+
+@dataclass(frozen=True)
+class ScoredSpan:
+    """A span of characters and how sure the model is of it."""
+
+    start: int
+    end: int
+    score: float
+
+
+def find_spans(probabilities: NDArray[np.float32], offsets: NDArray[np.int32]) -> list[ScoredSpan]:
+    """Spans of one field, best first.
+
+    A span begins at a likely "begin" token (or an "inside" token that follows an "outside" one) and runs on while
+    "inside" is more likely than not. Its score is that of its weakest link: the start, any inside token, or the end.
+
+    Args:
+        probabilities: ``[tokens, 3]`` for outside, begin, inside.
+        offsets: ``[tokens, 2]`` characters.
+    """
+    if len(probabilities) == 0:
+        return []
+    begin, inside = probabilities[:, BEGIN], probabilities[:, INSIDE]
+    before = np.concatenate(([1.0], probabilities[:-1, OUTSIDE]))
+    start_scores = begin + np.where(before > 0.5, inside, 0.0)
+    starts = np.flatnonzero(start_scores >= LEAST_START)
+    if len(starts) > MOST_STARTS:
+        starts = starts[np.argsort(-start_scores[starts], kind="stable")[:MOST_STARTS]]
+    # stops[i]: the first token from i on where "inside" is not more likely than not.
+    stops = np.flatnonzero(inside <= 0.5)
+    spans: list[ScoredSpan] = []
+    for first in starts:
+        position = int(np.searchsorted(stops, first + 1))
+        end = int(stops[position]) if position < len(stops) else len(inside)
+        links = [float(start_scores[first])]
+        if end > first + 1:
+            links.append(float(inside[first + 1 : end].min()))
+        if end < len(inside):
+            links.append(1.0 - float(inside[end]))
+        spans.append(ScoredSpan(int(offsets[first, 0]), int(offsets[end - 1, 1]), min(1.0, *links)))
+    return sorted(spans, key=lambda span: -span.score)
+
+
+def propose(
+    text: str,
+    offsets: NDArray[np.int32],
+    probabilities: NDArray[np.float32],
+    fields: Sequence[FieldSpec],
+    forms: Forms,
+    tier: TierName,
+    *,
+    day_first: bool = True,
+) -> dict[str, Proposal]:
+    """Candidates for every field.
+
+    Occurrences of one value support each other: the value's score is 1 − Π(1 − score of an occurrence), and its text
+    is that of the likeliest occurrence.
+
+    Args:
+        probabilities: ``[tokens, fields, 3]`` in the order of ``fields``.
+    """
+    proposals: dict[str, Proposal] = {}
+    for index, field in enumerate(fields):
+        spans = find_spans(probabilities[:, index], offsets)
+        if field.many:
+            spans = [span for span in spans if span.score >= LEAST_ITEM]
+        groups: dict[str, list[Candidate]] = {}
+        for span in spans:
+            candidate = _candidate(text, (span.start, span.end), span.score, field, forms, tier, day_first)
+            if candidate is not None:
+                groups.setdefault(candidate.normalised, []).append(candidate)
+        merged = [_merge(group) for group in groups.values()]
+        merged.sort(key=lambda candidate: -candidate.score)
+        proposals[field.name] = Proposal(tuple(merged if field.many else merged[:MOST_CANDIDATES]))
+    return proposals
+
+
+def _candidate(
+    text: str, span: Span, score: float, field: FieldSpec, forms: Forms, tier: TierName, day_first: bool
+) -> Candidate | None:
+    start, end = span
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    verbatim = text[start:end]
+    value = forms.value(field.name, verbatim)
+    normalised = canonical(field.type, value, day_first=day_first) or fold_text(value)
+    if not normalised:
+        return None
+    return Candidate(verbatim, value, normalised, ((start, end),), score, tier)
+
+
+def _merge(group: Sequence[Candidate]) -> Candidate:
+    best = max(group, key=lambda candidate: candidate.score)
+    doubt = 1.0
+    for candidate in group:
+        doubt *= 1.0 - candidate.score
+    return Candidate(best.text, best.value, best.normalised, best.spans, 1.0 - doubt, best.source)
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities over the last axis."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probabilities: NDArray[np.float32] = (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return probabilities

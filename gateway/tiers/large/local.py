@@ -1,0 +1,130 @@
+"""Loading the local large tier in one of its numeric modes.
+
+* ``int8``: merged, exported to ONNX and dynamically quantised once, kept in the cache; the fastest on a CPU, and
+  after that first time torch is no longer needed;
+* ``bf16``, ``fp32``: run by torch.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.bases import Base, base_directory, verify
+from gateway.errors import CascadeError, ModelCorrupt, ModelMissing
+from gateway.evaluation.dataset import file_digest
+from gateway.files import write_text
+from gateway.task import TaskSpec
+from gateway.tiers.encoding import TextEncoder
+from gateway.tiers.forms import Forms
+from gateway.tiers.model import ModelTier
+from gateway.tiers.student import TOKENIZER, TaggerConfig, onnx_tier, version_of
+
+LargeMode = Literal["int8", "bf16", "fp32"]
+LARGE_MODES: tuple[LargeMode, ...] = get_args(LargeMode)
+ADAPTER_FILE = "adapter.safetensors"
+
+log = logging.getLogger(__name__)
+
+
+def _require_torch() -> None:
+    missing = [name for name in ("torch", "transformers", "safetensors") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ModelMissing(f"{', '.join(missing)} not installed: pip install 'cascade-gateway[large]'")
+
+
+def built_path(directory: Path, cache: Path, base: Base) -> Path:
+    """Where the int8 model built from this adapter and base is kept."""
+    config = TaggerConfig.load(directory)
+    base_digest = base.files["model.safetensors"].sha256
+    key = version_of(config.digests[ADAPTER_FILE], base_digest).removeprefix("sha256:")[:24]
+    return cache / "built" / key / "model.int8.onnx"
+
+
+def build_int8(directory: Path, cache: Path, base: Base) -> Path:
+    """Merge, export and quantise the large tier unless the cache has it; about a minute and 2 GiB of memory.
+
+    Raises:
+        ModelMissing: torch or the base is missing. ModelCorrupt: a file has another digest.
+    """
+    path = built_path(directory, cache, base)
+    mark = path.with_suffix(".sha256")
+    if path.is_file() and mark.is_file():
+        if mark.read_text().strip() == file_digest(path):
+            return path
+        log.warning("the built large model in the cache is damaged; building it again")
+    _require_torch()
+    verify(base, cache)
+    from gateway.tiers.large.adapter import load_merged
+    from gateway.tiers.large.export import export_float, quantise
+
+    log.info("building the int8 large model once (about a minute)")
+    full = path.with_suffix(".float.onnx")
+    network = load_merged(directory, base_directory(cache, base))
+    try:
+        export_float(network, full)
+        quantise(full, path)
+    finally:
+        full.unlink(missing_ok=True)
+    write_text(mark, file_digest(path) + "\n")
+    return path
+
+
+def _torch_tagger(directory: Path, base: Path, mode: LargeMode, threads: int) -> Any:
+    import torch
+
+    from gateway.tiers.large.adapter import load_merged
+
+    if threads:
+        torch.set_num_threads(threads)
+    network = load_merged(directory, base)
+
+    def run(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=mode == "bf16"):
+            logits = network(torch.from_numpy(ids), torch.from_numpy(mask))
+        values: NDArray[np.float32] = logits.float().numpy()
+        return values
+
+    return run
+
+
+def load_large(
+    directory: Path,
+    task: TaskSpec,
+    forms: Forms,
+    base: Base,
+    cache: Path,
+    *,
+    mode: LargeMode = "int8",
+    threads: int = 0,
+) -> ModelTier:
+    """The large tier of a task from ``models/<task>/large`` and its fetched base.
+
+    Raises:
+        ModelMissing: adapter, base or torch is missing. ModelCorrupt: a file has another digest.
+    """
+    config = TaggerConfig.load(directory)
+    config.verify(directory)
+    base_digest = base.files["model.safetensors"].sha256
+    if config.raw.get("base") != base.name or config.raw.get("base_sha256") != base_digest:
+        raise ModelCorrupt(f"{directory}: the adapter was made for another base than {base.name}")
+    version = version_of(config.digests[ADAPTER_FILE], base_digest, mode, forms.digest)
+    try:
+        if mode == "int8":
+            model = build_int8(directory, cache, base)
+            return onnx_tier("large", directory, model, task, forms, version, threads=threads, mode=mode)
+        _require_torch()
+        verify(base, cache)
+        tagger = _torch_tagger(directory, base_directory(cache, base), mode, threads)
+    except CascadeError:
+        raise
+    except Exception as error:  # torch and transformers raise many kinds; a broken large tier must not stop the others
+        raise ModelCorrupt(f"the large tier cannot be loaded: {error}") from error
+    config.check_fields(task, directory)
+    encoder = TextEncoder(directory / TOKENIZER, window=config.window, stride=config.stride)
+    return ModelTier("large", version, task, config.fields, encoder, tagger, forms, config.pad_id, mode)

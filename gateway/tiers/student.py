@@ -1,0 +1,140 @@
+"""The student tier: a small int8 ONNX tagger, run with onnxruntime and tokenizers alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from gateway.document import TierName
+from gateway.errors import ModelCorrupt, ModelMissing
+from gateway.evaluation.dataset import file_digest
+from gateway.task import TaskSpec
+from gateway.tiers.encoding import TextEncoder
+from gateway.tiers.forms import Forms
+from gateway.tiers.model import ModelTier, Tagger
+
+CONFIG, MODEL, TOKENIZER = "config.json", "model.onnx", "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class TaggerConfig:
+    """What a tagger's directory says about it.
+
+    ``digests`` maps each file beside config.json to its SHA-256.
+    """
+
+    fields: tuple[str, ...]
+    window: int
+    stride: int
+    pad_id: int
+    digests: dict[str, str]
+    raw: dict[str, Any]
+
+    @classmethod
+    def load(cls, directory: Path) -> TaggerConfig:
+        """Read ``config.json``.
+
+        Raises:
+            ModelMissing: there is none. ModelCorrupt: it is malformed.
+        """
+        path = directory / CONFIG
+        try:
+            raw = json.loads(path.read_text("utf-8"))
+            return cls(
+                tuple(raw["fields"]),
+                int(raw["window"]),
+                int(raw["stride"]),
+                int(raw["pad_id"]),
+                dict(raw["digests"]),
+                raw,
+            )
+        except FileNotFoundError as error:
+            raise ModelMissing(f"no model in {directory}") from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelCorrupt(f"{path}: malformed ({error!r})") from error
+
+    def verify(self, directory: Path) -> None:
+        """Check every file against its digest.
+
+        Raises:
+            ModelMissing, ModelCorrupt: naming the file.
+        """
+        for name, digest in self.digests.items():
+            path = directory / name
+            if not path.is_file():
+                raise ModelMissing(f"{path} is missing")
+            if file_digest(path) != digest:
+                raise ModelCorrupt(f"{path}: its digest is not the one in {CONFIG}")
+
+    def check_fields(self, task: TaskSpec, directory: Path) -> None:
+        """Raise ModelCorrupt unless the task has every field the tagger was trained for."""
+        unknown = [name for name in self.fields if name not in task.fields]
+        if unknown:
+            raise ModelCorrupt(f'{directory}: trained for field "{unknown[0]}", which task "{task.name}" does not have')
+
+
+def version_of(*parts: str) -> str:
+    """One digest for everything that shapes a tier's answers."""
+    return "sha256:" + hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def onnx_tagger(model: Path, threads: int) -> Tagger:
+    """An ONNX tagger in onnxruntime, on ``threads`` CPU threads (0: onnxruntime decides).
+
+    Raises:
+        ModelCorrupt: onnxruntime cannot load the file.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Spinning threads burn CPU between requests, which a gateway that counts CPU seconds must not do.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions share no public base class
+        raise ModelCorrupt(f"{model}: onnxruntime cannot load it ({error})") from error
+
+    def run(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+        logits: NDArray[np.float32] = session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+        return logits
+
+    return run
+
+
+def onnx_tier(
+    name: TierName, directory: Path, model: Path, task: TaskSpec, forms: Forms, version: str, *, threads: int, mode: str
+) -> ModelTier:
+    """A model tier from an ONNX file, with the tokenizer and config in ``directory``."""
+    config = TaggerConfig.load(directory)
+    config.check_fields(task, directory)
+    encoder = TextEncoder(directory / TOKENIZER, window=config.window, stride=config.stride)
+    tagger = onnx_tagger(model, threads)
+    return ModelTier(name, version, task, config.fields, encoder, tagger, forms, config.pad_id, mode)
+
+
+def load_student(directory: Path, task: TaskSpec, forms: Forms, *, threads: int = 0) -> ModelTier:
+    """The student of a task from ``models/<task>/student``, its files verified.
+
+    Raises:
+        ModelMissing, ModelCorrupt: it cannot be used.
+    """
+    config = TaggerConfig.load(directory)
+    config.verify(directory)
+    version = version_of(config.digests[MODEL], forms.digest)
+    return onnx_tier(
+        "student",
+        directory,
+        directory / MODEL,
+        task,
+        forms,
+        version,
+        threads=threads,
+        mode=config.raw.get("mode", "int8"),
+    )
