@@ -1,0 +1,1 @@
+"""Fitting combiners and choosing accept thresholds: what ``cascade calibrate`` does."""

@@ -1,0 +1,114 @@
+"""Running every tier once over labelled documents, and keeping what they said."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from gateway.combine import Answer, answers_of
+from gateway.document import Document, Proposal, TierName, TierOutput, Work
+from gateway.evaluation.dataset import Label, LabelledDocument
+from gateway.files import write_text
+from gateway.policy import TierEstimate
+from gateway.task import TaskSpec
+from gateway.tiers.base import Tier
+from gateway.values import equal
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A labelled document and every tier's output for it."""
+
+    document: LabelledDocument
+    outputs: Mapping[TierName, TierOutput]
+
+    def answers(self, tier: TierName, task: TaskSpec, name: str) -> list[Answer]:
+        """The answers a tier proposes for a field."""
+        return answers_of(self.outputs[tier].proposals.get(name), task.fields[name].many)
+
+
+def is_right(answer: Answer, label: Label, task: TaskSpec, name: str) -> bool:
+    """Whether an answer is the labelled value (for ``many``: the labelled set of values) under the field's type."""
+    if label is None:
+        return False
+    field = task.fields[name]
+    expected = [label] if isinstance(label, str) else list(label)
+    if not field.many:
+        return any(equal(field.type, answer.candidates[0].value, value, day_first=task.day_first) for value in expected)
+    left = [candidate.value for candidate in answer.candidates]
+    for value in expected:
+        match = next((item for item in left if equal(field.type, item, value, day_first=task.day_first)), None)
+        if match is None:
+            return False
+        left.remove(match)
+    return not left
+
+
+def observe(
+    tiers: Mapping[TierName, Tier], documents: Sequence[LabelledDocument], task: TaskSpec, cache: Path | None = None
+) -> list[Observed]:
+    """Run every tier on every document, one at a time, so that the work measured is that of a single request.
+
+    With ``cache`` (a directory) outputs are kept by tier version and text, and not computed twice.
+    """
+    outputs: list[dict[TierName, TierOutput]] = [{} for _ in documents]
+    for name, tier in tiers.items():
+        path = cache / f"{name}-{tier.version.removeprefix('sha256:')[:16]}.jsonl" if cache else None
+        known = _read(path) if path else {}
+        for index, document in enumerate(
+            tqdm(documents, desc=f"running {name}", unit="document", mininterval=5, disable=None)
+        ):
+            key = document.text_digest
+            if key not in known:
+                known[key] = tier.propose([Document(document.text, document.id)], tuple(task.fields))[0]
+            outputs[index][name] = known[key]
+        if path:
+            lines = [
+                json.dumps(
+                    {
+                        "text": key,
+                        "proposals": {field: proposal.as_json() for field, proposal in output.proposals.items()},
+                        "work": asdict(output.work),
+                    }
+                )
+                for key, output in known.items()
+            ]
+            write_text(path, "\n".join(lines) + "\n")
+    return [Observed(document, output) for document, output in zip(documents, outputs, strict=True)]
+
+
+def _read(path: Path) -> dict[str, TierOutput]:
+    known: dict[str, TierOutput] = {}
+    if not path.is_file():
+        return known
+    for line in path.read_text("utf-8").splitlines():
+        try:
+            raw = json.loads(line)
+            proposals = {field: Proposal.from_json(proposal) for field, proposal in raw["proposals"].items()}
+            known[raw["text"]] = TierOutput(proposals, Work(**raw["work"]))
+        except (ValueError, KeyError, TypeError):
+            log.warning("%s: a damaged line is computed again", path)
+    return known
+
+
+def estimate_costs(observed: Sequence[Observed]) -> dict[str, TierEstimate]:
+    """CPU seconds of a document as a line over its length, for each model tier (least squares; never negative)."""
+    estimates: dict[str, TierEstimate] = {}
+    if not observed:
+        return estimates
+    lengths = np.array([len(item.document.text) for item in observed], dtype=float)
+    for name in observed[0].outputs:
+        seconds = np.array([item.outputs[name].work.cpu_seconds for item in observed])
+        slope, base = np.polyfit(lengths, seconds, 1) if len(set(lengths)) > 1 else (0.0, float(seconds.mean()))
+        if base < 0 or slope < 0:
+            base, slope = 0.0, float(seconds.sum() / lengths.sum())
+        estimates[name] = TierEstimate(float(base), float(slope))
+    return estimates

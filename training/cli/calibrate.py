@@ -1,0 +1,74 @@
+"""``cascade calibrate``: refit combiners and thresholds without training."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from gateway.document import TierName
+from gateway.evaluation.dataset import file_digest, read_dataset
+from gateway.evaluation.split import Split
+from gateway.home import find_home
+from gateway.tiers.base import Tier
+
+
+@click.command()
+@click.argument("task")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Labelled documents, JSON Lines.")
+@click.option("--part", default="calibration", show_default=True, help="The part thresholds are certified on.")
+@click.option(
+    "--target",
+    "targets",
+    type=click.FloatRange(0.5, 0.9999),
+    multiple=True,
+    help="Quality targets; by default those of the recipe.",
+)
+@click.option(
+    "--allow-seen", is_flag=True, help="Certify on documents the task was trained on (the guarantee is then void)."
+)
+@click.pass_context
+def calibrate(
+    context: click.Context, task: str, data: Path, part: str, targets: tuple[float, ...], allow_seen: bool
+) -> None:
+    """Fit the confidence combiners on the development part and certify accept thresholds on PART.
+
+    Takes minutes: models are run once over both parts, and their outputs are kept for the next time.
+    """
+    from gateway.tiers.loading import load_model_tiers
+    from gateway.tiers.rules.tier import RulesTier
+    from training.cli.train import _show
+    from training.pipeline import calibrate_task
+    from training.recipe import Recipe
+
+    home = find_home((context.obj or {}).get("home"))
+    spec = home.task(task)
+    documents = read_dataset(data)
+    split = Split.load(home.models / task / "split.json")
+    held_out = split.select(documents, part)
+    if not allow_seen:
+        split.refuse_seen(held_out)
+    tiers: dict[TierName, Tier] = {"rules": RulesTier.load(home.rules, spec)}
+    for name, (tier, status) in load_model_tiers(home, spec).items():
+        if tier is not None:
+            tiers[name] = tier
+        else:
+            click.echo(f"calibrating without {name}: {status.problem}", err=True)
+    policy = calibrate_task(
+        spec,
+        tiers,
+        split.select(documents, "development"),
+        held_out,
+        targets or Recipe().targets,
+        home.path / ".cascade" / "train" / task / "outputs",
+        {
+            "command": shlex.join(["cascade", *sys.argv[1:]]),
+            "data_sha256": file_digest(data),
+            "part": part,
+            "seen_allowed": allow_seen,
+        },
+    )
+    policy.save(home.models / task / "policy.json")
+    _show(policy)

@@ -1,0 +1,89 @@
+"""Quick F1 of a tagger while it is being trained: best candidates against labels, by value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from gateway.evaluation.dataset import LabelledDocument
+from gateway.task import TaskSpec
+from gateway.tiers.decode import propose
+from gateway.tiers.encoding import Encoding, TextEncoder
+from gateway.tiers.forms import Forms
+from gateway.tiers.model import ModelTier
+from gateway.tiers.student import onnx_tagger
+from gateway.values import equal
+from training.teacher import token_probabilities
+
+
+def f1_of(
+    documents: Sequence[LabelledDocument],
+    encodings: Sequence[Encoding],
+    probabilities: Sequence[NDArray[np.float32]],
+    task: TaskSpec,
+    forms: Forms,
+) -> dict[str, float]:
+    """Normalised F1 (0 to 100) of the best candidates, by field and ``micro``; unannotated fields are skipped."""
+    specs = list(task.fields.values())
+    right, wrong, missed = (dict.fromkeys(task.fields, 0) for _ in range(3))
+    for document, encoding, probability in zip(documents, encodings, probabilities, strict=True):
+        proposals = propose(
+            document.text, encoding.offsets, probability, specs, forms, "student", day_first=task.day_first
+        )
+        for name, field in task.fields.items():
+            label = document.labels.get(name)
+            if label is None:
+                continue
+            expected = [label] if isinstance(label, str) else list(label)
+            found = proposals[name].candidates if field.many else proposals[name].candidates[:1]
+            for candidate in found:
+                match = next(
+                    (v for v in expected if equal(field.type, candidate.value, v, day_first=task.day_first)), None
+                )
+                if match is None:
+                    wrong[name] += 1
+                else:
+                    right[name] += 1
+                    expected.remove(match)
+            missed[name] += len(expected)
+
+    def f1(names: Sequence[str]) -> float:
+        hits = sum(right[name] for name in names)
+        total = 2 * hits + sum(wrong[name] + missed[name] for name in names)
+        return 100.0 * 2 * hits / total if total else 0.0
+
+    return {"micro": f1(list(task.fields)), **{name: f1([name]) for name in task.fields}}
+
+
+def network_scorer(
+    documents: Sequence[LabelledDocument], encoder: TextEncoder, pad_id: int, task: TaskSpec, forms: Forms
+) -> Callable[[nn.Module, int], str]:
+    """A callback for the training loop that says the network's F1 on ``documents``."""
+    encodings = [encoder.encode(document.text) for document in documents]
+
+    def score(network: nn.Module, _epoch: int) -> str:
+        found = token_probabilities(network, encoder, encodings, pad_id, description="scoring")
+        scores = f1_of(documents, encodings, found, task, forms)
+        return "development F1 " + " ".join(f"{name} {value:.1f}" for name, value in scores.items())
+
+    return score
+
+
+def onnx_scorer(
+    documents: Sequence[LabelledDocument], encoder: TextEncoder, pad_id: int, task: TaskSpec, forms: Forms
+) -> Callable[[Path], float]:
+    """Micro F1 (0 to 100) of an ONNX file on ``documents``."""
+    encodings = [encoder.encode(document.text) for document in documents]
+
+    def score(model: Path) -> float:
+        tier = ModelTier(
+            "student", "", task, tuple(task.fields), encoder, onnx_tagger(model, 0), forms, pad_id, "float"
+        )
+        found = [tier.probabilities([encoding])[0] for encoding in encodings]
+        return f1_of(documents, encodings, found, task, forms)["micro"]
+
+    return score

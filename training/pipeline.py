@@ -1,0 +1,306 @@
+"""From labelled documents to a task's models: check, split, align, forms, large, teacher, student, export, calibrate,
+card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gateway.bases import Base, fetch, load_bases
+from gateway.document import TierName
+from gateway.errors import ConfigurationError, ModelError
+from gateway.evaluation.dataset import LabelledDocument, file_digest, read_dataset
+from gateway.evaluation.split import Split
+from gateway.files import write_json, write_text
+from gateway.home import Home
+from gateway.policy import Policy
+from gateway.task import TaskSpec
+from gateway.tiers.base import Tier
+from gateway.tiers.encoding import TextEncoder
+from gateway.tiers.large.local import load_large
+from gateway.tiers.rules.tier import RulesTier
+from gateway.tiers.student import load_student
+from training import large, student
+from training.calibrate.outputs import observe
+from training.calibrate.run import calibrate
+from training.card import write_card
+from training.data.align import align
+from training.data.split import group_documents, make_split
+from training.evaluate import network_scorer, onnx_scorer
+from training.examples import Example, make_examples
+from training.export import export_student
+from training.forms import learn_forms
+from training.recipe import Recipe, dump_recipe
+from training.run import Run, fingerprint, locked
+from training.teacher import load_probabilities, save_probabilities, token_probabilities, transfer
+
+
+@dataclass
+class Pipeline:
+    """One training run. ``out`` receives what serving needs; ``work`` what resuming needs."""
+
+    home: Home
+    task: TaskSpec
+    recipe: Recipe
+    data: Path
+    unlabelled: Path | None
+    out: Path
+    work: Path
+    command: str
+
+    def run(self) -> Policy:
+        """Do every stage that is not done.
+
+        Raises:
+            CascadeError: what is wrong, by its code; finished stages are kept.
+        """
+        if self.recipe.threads:
+            torch.set_num_threads(self.recipe.threads)
+        with locked(self.work):
+            self._stages = Run(self.work)
+            self._read()
+            self._align()
+            self._bases()
+            self._train_large()
+            self._ask_teacher()
+            self._train_student()
+            policy = self._calibrate()
+            write_text(self.out / "recipe.yaml", dump_recipe(self.recipe))
+            write_card(self)
+        return policy
+
+    @property
+    def stages(self) -> Run:
+        return self._stages
+
+    @property
+    def fields(self) -> list[str]:
+        return list(self.task.fields)
+
+    def _read(self) -> None:
+        documents = read_dataset(self.data)
+        self.data_digest = file_digest(self.data)
+        self.unlabelled_documents = read_dataset(self.unlabelled) if self.unlabelled else []
+        limit = self.recipe.student.unlabelled_limit
+        if limit >= 0:
+            self.unlabelled_documents = self.unlabelled_documents[:limit]
+        path = self.out / "split.json"
+        if not path.is_file():
+            keys = self.recipe.split.group_by or tuple(
+                name for name, field in self.task.fields.items() if field.type == "text" and not field.many
+            )
+            groups = group_documents(documents, keys)
+            about = {
+                "data_sha256": self.data_digest,
+                "grouped_by": list(keys),
+                "digest": "first 16 hexadecimal digits of the text's SHA-256",
+            }
+            parts = make_split(documents, groups, self.recipe.split.seed)
+            write_json(
+                path,
+                {
+                    "task": self.task.name,
+                    "seed": self.recipe.split.seed,
+                    "about": about,
+                    "parts": parts,
+                    "groups": groups,
+                },
+            )
+        self.split = Split.load(path)
+        self.parts: dict[str, list[LabelledDocument]] = {
+            part: self.split.select(documents, part) for part in ("train", "development", "calibration")
+        }
+        leaked = {text for part in self.split.parts.values() for text in part.values()}
+        self.unlabelled_documents = [item for item in self.unlabelled_documents if item.text_digest not in leaked]
+        counts = {part: len(found) for part, found in self.parts.items()}
+        print(f"documents: {counts}, unlabelled: {len(self.unlabelled_documents)}", flush=True)
+
+    def _align(self) -> None:
+        kinds = {name: field.type for name, field in self.task.fields.items()}
+        self.aligned, report = align(self.parts["train"], kinds, day_first=self.task.day_first)
+        self.alignment = {name: dict(counts) for name, counts in report.counts.items()}
+        for name, counts in self.alignment.items():
+            print(f"  {name}: {', '.join(f'{how} {number}' for how, number in counts.items())}", flush=True)
+        for identifier, name, value in report.missing[:20]:
+            print(f"  not found in the text, not learned from: {identifier} {name} {value!r}", flush=True)
+        if not any(spans for found in self.aligned for spans in found.values()):
+            raise ConfigurationError("no labelled value was found in its text: is the data what the task describes?")
+        self.forms = learn_forms(self.parts["train"], self.task)
+        self.forms.save(self.out / "forms.json")
+
+    def _bases(self) -> None:
+        bases = load_bases(self.home)
+        self.bases: dict[str, Base] = {}
+        self.base_directories: dict[str, Path] = {}
+        for name in {self.recipe.large.base, self.recipe.student.base}:
+            if name not in bases:
+                raise ConfigurationError(f"models/bases.yaml does not name the base {name!r}")
+            self.bases[name] = bases[name]
+            self.base_directories[name] = fetch(bases[name], self.home.cache)
+
+    def _encoder(self, base: str) -> TextEncoder:
+        return TextEncoder(
+            self.base_directories[base] / "tokenizer.json", window=self.recipe.window, stride=self.recipe.stride
+        )
+
+    def _inputs(self, *more: Any) -> str:
+        ids = [(item.id, item.text_digest, item.labels) for item in self.parts["train"]]
+        return fingerprint(ids, self.alignment, [dict(found) for found in self.aligned], *more)
+
+    def _examples(self, encoder: TextEncoder) -> list[Example]:
+        return [
+            example
+            for document, spans in zip(self.parts["train"], self.aligned, strict=True)
+            for example in make_examples(encoder, encoder.encode(document.text), spans, self.fields)
+        ]
+
+    def _train_large(self) -> None:
+        recipe, base = self.recipe.large, self.base_directories[self.recipe.large.base]
+        tokenizer = base / "tokenizer.json"
+        vocabulary = large.special_tokens(tokenizer)
+        encoder = self._encoder(recipe.base)
+        directory = self.out / "large"
+        base_sha256 = self.bases[recipe.base].files["model.safetensors"].sha256
+
+        def work() -> dict[str, Any]:
+            network = large.build(recipe, base, len(self.fields))
+            scorer = network_scorer(self.parts["development"], encoder, vocabulary.pad, self.task, self.forms)
+            checkpoint = self.work / "large.pt"
+            history = large.train_large(network, self._examples(encoder), recipe, vocabulary, checkpoint, scorer)
+            large.save_adapter(network, self.recipe, self.fields, vocabulary.pad, tokenizer, base_sha256, directory)
+            return {"history": history}
+
+        inputs = self._inputs(asdict(recipe), base_sha256, self.recipe.window, self.recipe.stride)
+        self.large_report = self.stages.stage("large", inputs, [directory / "config.json"], work)
+
+    def _ask_teacher(self) -> None:
+        base = self.recipe.large.base
+        encoder = self._encoder(base)
+        path = self.work / "teacher.npz"
+        documents = [*self.parts["train"], *self.unlabelled_documents]
+
+        def work() -> dict[str, Any]:
+            from gateway.tiers.large.adapter import load_merged
+
+            network = load_merged(self.out / "large", self.base_directories[base])
+            pad = large.special_tokens(self.base_directories[base] / "tokenizer.json").pad
+            encodings = [encoder.encode(document.text) for document in documents]
+            found = token_probabilities(network, encoder, encodings, pad, description="teacher")
+            save_probabilities(path, [document.id for document in documents], found)
+            return {"documents": len(documents), "tokens": sum(len(encoding) for encoding in encodings)}
+
+        digest = file_digest(self.out / "large" / "adapter.safetensors")
+        inputs = fingerprint(digest, [(document.id, document.text_digest) for document in documents])
+        self.stages.stage("teacher", inputs, [path], work)
+        self.teacher_path = path
+
+    def student_examples(self, unlabelled: Sequence[LabelledDocument]) -> list[Example]:
+        """Labelled examples with hard and soft targets, and unlabelled ones with soft targets alone."""
+        probabilities = load_probabilities(self.teacher_path)
+        teacher, encoder = self._encoder(self.recipe.large.base), self._encoder(self.recipe.student.base)
+        examples: list[Example] = []
+        pairs: list[tuple[LabelledDocument, Mapping[str, list[tuple[int, int]]]]] = [
+            *zip(self.parts["train"], self.aligned, strict=True),
+            *((document, {}) for document in unlabelled),
+        ]
+        for document, spans in pairs:
+            encoding = encoder.encode(document.text)
+            if not len(encoding):
+                continue
+            soft = transfer(probabilities[document.id], teacher.encode(document.text), encoding)
+            examples += make_examples(encoder, encoding, spans, self.fields, soft)
+        return examples
+
+    def _train_student(self) -> None:
+        recipe, base = self.recipe.student, self.base_directories[self.recipe.student.base]
+        tokenizer = base / "tokenizer.json"
+        vocabulary = large.special_tokens(tokenizer)
+        encoder = self._encoder(recipe.base)
+        directory = self.out / "student"
+        development = self.parts["development"]
+
+        def work() -> dict[str, Any]:
+            network = student.build(recipe, base, len(self.fields))
+            scorer = network_scorer(development, encoder, vocabulary.pad, self.task, self.forms)
+            examples = self.student_examples(self.unlabelled_documents)
+            history = student.train_student(network, examples, recipe, vocabulary, self.work / "student.pt", scorer)
+            config = {
+                "kind": "student",
+                "base": recipe.base,
+                "layers": recipe.layers,
+                "fields": self.fields,
+                "window": self.recipe.window,
+                "stride": self.recipe.stride,
+                "pad_id": vocabulary.pad,
+            }
+            report = export_student(
+                network,
+                tokenizer,
+                encoder,
+                [encoder.encode(document.text) for document in development[:10]],
+                onnx_scorer(development, encoder, vocabulary.pad, self.task, self.forms),
+                config,
+                directory,
+            )
+            return {"history": history, "export": asdict(report), "examples": len(examples)}
+
+        inputs = self._inputs(asdict(recipe), file_digest(self.teacher_path), self.recipe.window, self.recipe.stride)
+        self.student_report = self.stages.stage("student", inputs, [directory / "config.json"], work)
+
+    def tiers(self) -> dict[TierName, Tier]:
+        """All three tiers as the gateway would serve them from ``out``; a rules tier that cannot be loaded is an
+        error.
+        """
+        base = self.bases[self.recipe.large.base]
+        loaded: dict[TierName, Tier] = {
+            "rules": RulesTier.load(self.home.rules, self.task),
+            "student": load_student(self.out / "student", self.task, self.forms),
+        }
+        try:
+            loaded["large"] = load_large(self.out / "large", self.task, self.forms, base, self.home.cache)
+        except ModelError as error:
+            print(f"calibrating without the large tier: {error.message}", flush=True)
+        return loaded
+
+    def _calibrate(self) -> Policy:
+        print("[calibrate] …", flush=True)
+        policy = calibrate_task(
+            self.task,
+            self.tiers(),
+            self.parts["development"],
+            self.parts["calibration"],
+            self.recipe.targets,
+            self.work / "outputs",
+            {"command": self.command, "data_sha256": self.data_digest},
+        )
+        policy.save(self.out / "policy.json")
+        return policy
+
+
+def calibrate_task(
+    task: TaskSpec,
+    tiers: Mapping[TierName, Tier],
+    development: Sequence[LabelledDocument],
+    calibration: Sequence[LabelledDocument],
+    targets: Sequence[float],
+    cache: Path,
+    about: Mapping[str, Any],
+) -> Policy:
+    """Run the tiers over both parts and calibrate; see :func:`training.calibrate.run.calibrate`."""
+    versions: dict[str, Any] = {name: tier.version for name, tier in tiers.items()}
+    rules = tiers.get("rules")
+    if isinstance(rules, RulesTier):
+        versions["rules"] = dict(rules.field_versions)
+    modes = {name: tier.mode for name, tier in tiers.items() if hasattr(tier, "mode")}
+    return calibrate(
+        task,
+        observe(tiers, development, task, cache),
+        observe(tiers, calibration, task, cache),
+        versions,
+        targets,
+        about={**about, "modes": modes},
+    )
