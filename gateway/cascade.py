@@ -11,12 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gateway.combine import Answer, answers_of, features
+from gateway.combine import Answer, answers_of, most_probable
 from gateway.document import TIERS, Candidate, TierName, TierOutput, Work
 from gateway.errors import NotCertified
 from gateway.policy import Chain, Policy, Threshold
 from gateway.task import TaskSpec
-from gateway.values import canonical
 
 State = Literal["accepted", "review"]
 Status = Literal["complete", "review", "degraded"]
@@ -287,27 +286,9 @@ class Run:
         trusted = {tier: run.answers[tier] for tier in evidence}
         combiner = self._policy.combiner(evidence, name) if evidence else None
         kind = self._task.fields[name].type
-        best: Answer | None = None
-        highest = -1.0
-        for answers in trusted.values():
-            best_of_tier, highest_of_tier = None, -1.0
-            for answer in answers:
-                if combiner is None:
-                    probability = answer.score
-                else:
-                    valid = all(
-                        canonical(kind, item.value, day_first=self._task.day_first) is not None
-                        for item in answer.candidates
-                    )
-                    probability = combiner.probability(features(answer.key, trusted, valid=valid))
-                # On equal terms a tier's own order counts ...
-                if probability > highest_of_tier:
-                    best_of_tier, highest_of_tier = answer, probability
-            # ... and between tiers the later one's wording.
-            if best_of_tier is not None and highest_of_tier >= highest:
-                best, highest = best_of_tier, highest_of_tier
+        best, probability = most_probable(trusted, combiner, kind, day_first=self._task.day_first)
         first_choices = {answers[0].key for answers in trusted.values() if answers}
-        return best, max(highest, 0.0), len(first_choices)
+        return best, max(probability, 0.0), len(first_choices)
 
     @staticmethod
     def _untrusted(run: _FieldRun) -> tuple[Answer | None, float]:

@@ -1,0 +1,104 @@
+"""What the service says of its tasks and of itself: ``/v1/tasks`` and ``/readyz``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.document import TierName
+from gateway.engine import Engine, LoadedTask
+from gateway.errors import TierUnavailable
+from gateway.inference.base import TierStatus
+from gateway.policy import Policy
+
+
+def task_summary(task: LoadedTask) -> dict[str, Any]:
+    """A task as ``GET /v1/tasks`` lists it."""
+    return {
+        "task": task.spec.name,
+        "description": task.spec.description,
+        "fields": list(task.spec.fields),
+        "quality": task.spec.quality,
+    }
+
+
+def task_description(task: LoadedTask) -> dict[str, Any]:
+    """A task as ``GET /v1/tasks/{task}`` describes it."""
+    spec = task.spec
+    return {
+        "task": spec.name,
+        "description": spec.description,
+        "quality": spec.quality,
+        "fields": {
+            name: {"type": field.type, "many": field.many, "description": field.description}
+            for name, field in spec.fields.items()
+        },
+        "tiers": {tier: tier_description(task, tier) for tier in spec.tiers},
+        "certified": certified_targets(task.policy),
+        "prices": {"currency": spec.prices.currency, "cpu_second": spec.prices.cpu_second},
+        "versions": task.versions,
+        "problems": list(task.problems),
+    }
+
+
+def tier_description(
+    task: LoadedTask, tier: TierName, now: Mapping[TierName, TierStatus] | None = None
+) -> dict[str, Any]:
+    """Whether a tier can answer; ``now`` is the state of the models at this moment, by default as they were loaded."""
+    if tier == "rules":
+        return {"available": True, "version": task.rules.version}
+    loaded = task.models.get(tier, TierStatus(None, "not loaded"))
+    status = loaded if now is None else now.get(tier, TierStatus(None, "not loaded"))
+    problem = loaded.problem or status.problem
+    if problem is None and status.version != loaded.version:
+        problem = "another model was loaded since the service started: restart the service"
+    described: dict[str, Any] = {"available": problem is None, "version": status.version}
+    if status.mode is not None:
+        described["mode"] = status.mode
+    if problem is not None:
+        described["problem"] = problem
+    return described
+
+
+def certified_targets(policy: Policy | None) -> dict[str, dict[str, list[float]]]:
+    """Chain of tiers to field to the quality targets that are certified for it."""
+    if policy is None:
+        return {}
+    return {
+        chain: {
+            name: sorted(target for target, threshold in targets.items() if threshold.certified)
+            for name, targets in fields.items()
+        }
+        for chain, fields in policy.thresholds.items()
+    }
+
+
+async def readiness(engine: Engine) -> tuple[bool, dict[str, Any]]:
+    """Whether requests can be served, and what is missing.
+
+    A task is ready when its rules and, if it has one, its student can answer. A missing large tier, a missing policy
+    or stale parts make it ``degraded``.
+    """
+    tasks = {name: await _task_readiness(engine, name, task) for name, task in engine.tasks.items()}
+    ready = bool(tasks) and all(task["ready"] for task in tasks.values())
+    whole = all(task["status"] == "ready" for task in tasks.values())
+    status = ("ready" if whole else "degraded") if ready else "not-ready"
+    return ready, {"status": status, "tasks": tasks}
+
+
+async def _task_readiness(engine: Engine, name: str, task: LoadedTask) -> dict[str, Any]:
+    problems = list(task.problems)
+    try:
+        now = await engine.model_status(name)
+    except TierUnavailable as error:
+        now = {tier: TierStatus(None, error.message) for tier in task.spec.tiers}
+    tiers = {tier: tier_description(task, tier, now) for tier in task.spec.tiers}
+    problems += [
+        text
+        for tier, described in tiers.items()
+        if not described["available"] and (text := f"{tier}: {described['problem']}") not in problems
+    ]
+    missing = [tier for tier, described in tiers.items() if not described["available"]]
+    ready = "student" not in missing
+    status = ("degraded" if problems else "ready") if ready else "not-ready"
+    return {"ready": ready, "status": status, "missing": missing, "tiers": tiers, "problems": problems}

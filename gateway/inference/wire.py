@@ -1,0 +1,61 @@
+"""How calls to the inference process are written as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from gateway.document import TIERS, Document, Proposal, TierName, TierOutput, Work
+from gateway.inference.base import TierStatus
+
+STATUS_PATH = "/status/{task}"
+PROPOSE_PATH = "/propose/{task}/{tier}"
+HEALTH_PATH = "/health"
+
+
+def document_json(document: Document) -> dict[str, Any]:
+    """A document without the keys that are unknown."""
+    known = {
+        "text": document.text,
+        "id": document.id,
+        "context": document.context,
+        "lines": list(document.lines) if document.lines is not None else None,
+        "reference_date": document.reference_date,
+        "locale": document.locale,
+    }
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def call_json(documents: Sequence[Document], fields: Sequence[str]) -> dict[str, Any]:
+    """The body of a call to a tier."""
+    return {"documents": [document_json(document) for document in documents], "fields": list(fields)}
+
+
+def call_from_json(raw: Mapping[str, Any]) -> tuple[list[Document], list[str]]:
+    """Documents and fields of a call. Raises KeyError or TypeError where it is malformed."""
+    return [Document(**document) for document in raw["documents"]], list(raw["fields"])
+
+
+def output_json(output: TierOutput) -> dict[str, Any]:
+    """A tier's answer for one document."""
+    return {
+        "proposals": {name: proposal.as_json() for name, proposal in output.proposals.items()},
+        "work": asdict(output.work),
+    }
+
+
+def output_from_json(raw: Mapping[str, Any]) -> TierOutput:
+    """The inverse of :func:`output_json`. Raises KeyError, TypeError or ValueError where it is malformed."""
+    proposals = {name: Proposal.from_json(candidates) for name, candidates in raw["proposals"].items()}
+    return TierOutput(proposals, Work(**raw["work"]))
+
+
+def status_json(statuses: Mapping[TierName, TierStatus]) -> dict[str, Any]:
+    """The state of a task's model tiers."""
+    return {tier: asdict(status) for tier, status in statuses.items()}
+
+
+def status_from_json(raw: Mapping[str, Any]) -> dict[TierName, TierStatus]:
+    """The inverse of :func:`status_json`. Raises KeyError or TypeError where it is malformed."""
+    return {tier: TierStatus(**raw[tier]) for tier in TIERS if tier in raw}

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.document import Candidate, Document, Proposal, TierOutput, Work
+from gateway.errors import TierUnavailable
+from gateway.inference import wire
+from gateway.inference.base import Inference
+from gateway.inference.remote import RemoteInference
+from gateway.inference.server import inference_server
+
+
+@pytest.fixture
+def socket_path() -> Iterator[Path]:
+    # Not under pytest's directory: a socket's path must be short.
+    with tempfile.TemporaryDirectory(prefix="cascade-test-") as directory:
+        yield Path(directory) / "inference.sock"
+
+
+@contextmanager
+def serving(inference: Inference, socket_path: Path, eventually: Callable[..., None]) -> Iterator[None]:
+    server = inference_server(inference, socket_path, shutdown_timeout=5)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        eventually(lambda: server.started)
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(20)
+
+
+def test_over_the_socket_a_tier_answers_as_it_does_here(
+    local: Any, echo: Any, socket_path: Path, eventually: Any
+) -> None:
+    inference = local(echo("student", "s1"))
+    documents = [
+        Document("caf\u00e9 \U0001f9fe\n\x00 \ud800", "id", "context", ({"box": [1, 2.5]},), "2018-03-14", "en"),
+        Document(""),
+    ]
+
+    async def ask() -> None:
+        remote = RemoteInference(socket_path)
+        await remote.wait(10)
+        assert await remote.status("bills") == await inference.status("bills")
+        here = await inference.propose("bills", "student", documents, ["shop"])
+        assert await remote.propose("bills", "student", documents, ["shop"]) == here
+        await remote.close()
+
+    with serving(inference, socket_path, eventually):
+        asyncio.run(ask())
+
+
+def test_why_a_tier_cannot_answer_comes_through(local: Any, echo: Any, socket_path: Path, eventually: Any) -> None:
+    inference = local(echo("student", "s1", error=RuntimeError("my secret")))
+
+    async def ask(task: str, tier: Any) -> str:
+        remote = RemoteInference(socket_path)
+        with pytest.raises(TierUnavailable) as raised:
+            await remote.propose(task, tier, [Document("x")], ["shop"])
+        await remote.close()
+        return raised.value.message
+
+    with serving(inference, socket_path, eventually):
+        assert asyncio.run(ask("bills", "large")) == "no large here"
+        assert asyncio.run(ask("bills", "student")) == "student failed (RuntimeError)"
+        assert "no models were loaded" in asyncio.run(ask("other", "student"))
+        assert asyncio.run(ask("bills", "huge")) == "no tier 'huge'"
+
+
+def test_without_the_process_every_call_says_so(socket_path: Path) -> None:
+    async def ask() -> None:
+        remote = RemoteInference(socket_path)
+        with pytest.raises(TierUnavailable, match="does not answer"):
+            await remote.status("bills")
+        with pytest.raises(TierUnavailable, match="does not answer"):
+            await remote.propose("bills", "student", [Document("x")], ["shop"])
+        with pytest.raises(TierUnavailable, match="does not answer"):
+            await remote.wait(0.1)
+        await remote.close()
+
+    asyncio.run(ask())
+
+
+def test_it_answers_again_once_the_process_is_back(local: Any, echo: Any, socket_path: Path, eventually: Any) -> None:
+    async def ask() -> None:
+        remote = RemoteInference(socket_path)
+        for _ in range(2):
+            with serving(local(echo("student", "s1")), socket_path, eventually):
+                await remote.status("bills")
+                await remote.propose("bills", "student", [Document("x")], ["shop"])
+            with pytest.raises(TierUnavailable):
+                await remote.propose("bills", "student", [Document("x")], ["shop"])
+        await remote.close()
+
+    asyncio.run(ask())
+
+
+def test_another_model_than_the_one_first_told_is_refused(
+    local: Any, echo: Any, socket_path: Path, eventually: Any
+) -> None:
+    async def ask() -> None:
+        remote = RemoteInference(socket_path)
+        with serving(local(echo("student", "s1")), socket_path, eventually):
+            await remote.status("bills")
+        with serving(local(echo("student", "s2")), socket_path, eventually):
+            with pytest.raises(TierUnavailable, match="replaced by another model"):
+                await remote.propose("bills", "student", [Document("x")], ["shop"])
+            assert (await remote.status("bills"))["student"].version == "s2"
+            with pytest.raises(TierUnavailable, match="replaced by another model"):
+                await remote.propose("bills", "student", [Document("x")], ["shop"])
+        await remote.close()
+
+    asyncio.run(ask())
+
+
+def test_an_answer_that_does_not_come_is_given_up_and_its_work_dropped(
+    local: Any, echo: Any, socket_path: Path, eventually: Any
+) -> None:
+    student = echo("student", "s1", gate=threading.Event())
+    inference = local(student)
+
+    async def ask() -> None:
+        remote = RemoteInference(socket_path, timeout=0.3)
+        first = asyncio.create_task(remote.propose("bills", "student", [Document("first")], ["shop"]))
+        await asyncio.to_thread(eventually, lambda: student.calls == ["first"])
+        with pytest.raises(TierUnavailable, match=r"within 0\.3 s"):
+            await remote.propose("bills", "student", [Document("second")], ["shop"])
+        await asyncio.gather(first, return_exceptions=True)
+        await asyncio.to_thread(eventually, lambda: inference.depths["student"] == 1)
+        student.gate.set()
+        await asyncio.to_thread(eventually, lambda: inference.depths["student"] == 0)
+        await remote.close()
+
+    with serving(inference, socket_path, eventually):
+        asyncio.run(ask())
+    assert student.calls == ["first"]
+
+
+texts = st.text(st.characters(codec=None), max_size=20)
+candidates = st.builds(
+    Candidate,
+    texts,
+    texts,
+    texts,
+    st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), max_size=2).map(tuple),
+    st.floats(0, 1),
+    texts,
+)
+outputs = st.builds(
+    TierOutput,
+    st.dictionaries(texts, st.lists(candidates, max_size=2).map(lambda found: Proposal(tuple(found))), max_size=2),
+    st.builds(Work, st.floats(0, 10), st.floats(0, 10), st.integers(0, 99), st.integers(1, 9)),
+)
+
+
+@given(outputs)
+def test_an_output_survives_the_wire(output: TierOutput) -> None:
+    assert wire.output_from_json(json.loads(json.dumps(wire.output_json(output)))) == output
