@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from gateway.bases import load_bases
 from gateway.document import Document, Proposal
 from gateway.evaluation.dataset import read_dataset
@@ -31,7 +33,6 @@ from gateway.tiers.model import ModelTier
 from gateway.tiers.rules.tier import RulesTier
 from gateway.tiers.student import load_student
 from gateway.values import equal
-from tqdm import tqdm
 from training.card import hardware
 
 #: F1 points (of 100) a faster numeric mode may lose.

@@ -13,6 +13,7 @@ other kinds of documents. See ``training.calibrate`` for the test.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -30,6 +31,12 @@ Chain = tuple[TierName, ...]
 def chain_name(chain: Iterable[TierName]) -> str:
     """``rules+student`` for ``("rules", "student")``."""
     return "+".join(chain)
+
+
+def chain_of(name: str) -> Chain:
+    """The tiers of a chain named as :func:`chain_name` names it."""
+    parts = name.split("+")
+    return tuple(tier for tier in TIERS if tier in parts)
 
 
 def all_chains() -> list[Chain]:
@@ -143,7 +150,7 @@ class Policy:
             raw = json.loads(path.read_text("utf-8"))
         except FileNotFoundError as error:
             raise PolicyError(f"no policy at {path}: `cascade calibrate` makes it") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise PolicyError(f"{path}: cannot be read ({error})") from error
         if not isinstance(raw, dict) or raw.get("format") != FORMAT:
             raise PolicyError(f"{path}: not a policy of format {FORMAT}")
@@ -151,20 +158,61 @@ class Policy:
             return cls(
                 task=raw["task"],
                 combiners={
-                    chain: {name: Combiner(**combiner) for name, combiner in fields.items()}
+                    chain: {name: _combiner(combiner) for name, combiner in fields.items()}
                     for chain, fields in raw["combiners"].items()
                 },
                 thresholds={
                     chain: {
-                        name: {float(target): Threshold(**threshold) for target, threshold in targets.items()}
+                        name: {float(target): _threshold(threshold) for target, threshold in targets.items()}
                         for name, targets in fields.items()
                     }
                     for chain, fields in raw["thresholds"].items()
                 },
-                versions=raw["versions"],
-                estimates={tier: TierEstimate(**estimate) for tier, estimate in raw["estimates"].items()},
-                delta=raw["delta"],
-                about=raw["about"],
+                versions=_versions(raw["versions"]),
+                estimates={tier: _estimate(estimate) for tier, estimate in raw["estimates"].items()},
+                delta=_number(raw["delta"]),
+                about=dict(raw["about"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise PolicyError(f"{path}: malformed ({error!r})") from error
+
+
+# What decides about acceptance is checked when it is read: the string "false" would count as true, and a comparison
+# with a string would fail in the middle of a request.
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+        raise ValueError(f"expected a number, found {value!r}")
+    return value
+
+
+def _threshold(raw: Mapping[str, Any]) -> Threshold:
+    threshold = Threshold(**raw)
+    for number in (threshold.value, threshold.accepted, threshold.errors, threshold.documents, threshold.bound):
+        _number(number)
+    if not isinstance(threshold.certified, bool):
+        raise ValueError(f"certified: expected true or false, found {threshold.certified!r}")
+    return threshold
+
+
+def _combiner(raw: Mapping[str, Any]) -> Combiner:
+    combiner = Combiner(**raw)
+    _number(combiner.intercept)
+    for weight in combiner.weights.values():
+        _number(weight)
+    return combiner
+
+
+def _estimate(raw: Mapping[str, Any]) -> TierEstimate:
+    estimate = TierEstimate(**raw)
+    if _number(estimate.base_seconds) < 0 or _number(estimate.seconds_per_character) < 0:
+        raise ValueError(f"estimates cannot be below 0: {raw!r}")
+    return estimate
+
+
+def _versions(raw: Mapping[str, Any]) -> dict[str, Any]:
+    versions = dict(raw)
+    if not isinstance(versions.get("rules") or {}, dict):
+        raise ValueError("versions.rules must be a mapping from field to digest")
+    return versions

@@ -10,7 +10,8 @@ import onnxruntime
 import torch
 
 from gateway.files import write_json, write_text
-from gateway.policy import Policy
+from gateway.policy import Policy, chain_of
+from gateway.task import TaskSpec
 
 if TYPE_CHECKING:
     from training.pipeline import Pipeline
@@ -40,7 +41,8 @@ def write_card(pipeline: Pipeline) -> None:
         "task": pipeline.task.name,
         "command": pipeline.command,
         "hardware": hardware(),
-        "seconds": pipeline.stages.seconds,
+        "stage_seconds": pipeline.stages.seconds,
+        "training_hours": _hours(pipeline),
         "data": {
             "sha256": pipeline.data_digest,
             "parts": {part: len(documents) for part, documents in pipeline.split.parts.items()},
@@ -54,83 +56,91 @@ def write_card(pipeline: Pipeline) -> None:
     write_text(pipeline.out / "CARD.md", _card(pipeline, policy, facts))
 
 
+def _hours(pipeline: Pipeline) -> float:
+    """Hours of all stages; an interrupted training counts the epochs of every attempt."""
+    epochs = {
+        name: sum(epoch["seconds"] for epoch in report["history"])
+        for name, report in (("large", pipeline.large_report), ("student", pipeline.student_report))
+    }
+    seconds = {**pipeline.stages.seconds, **{name: max(pipeline.stages.seconds[name], epochs[name]) for name in epochs}}
+    return sum(seconds.values()) / 3600
+
+
 def _card(pipeline: Pipeline, policy: Policy, facts: dict[str, Any]) -> str:
-    recipe, bases = pipeline.recipe, pipeline.bases
-    export = pipeline.student_report["export"]
-    hours = sum(pipeline.stages.seconds.values()) / 3600
+    task = pipeline.task
+    fields = ", ".join(f"{name} ({field.type})" for name, field in task.fields.items())
     machine = facts["hardware"]
-    lines = [
-        f"# Models of the task `{pipeline.task.name}`",
-        "",
-        "Written by the training run; figures of the whole cascade stand in the project's README.",
-        "",
-        f"- Fields: {', '.join(f'{name} ({field.type})' for name, field in pipeline.task.fields.items())}",
-        f"- Made by: `{pipeline.command}`",
-        f"- On: {machine['cpu']}, {machine['cores']} cores, torch {machine['torch']}, {hours:.1f} hours of training",
-        "",
-        "## Large tier",
-        "",
-        f"A rank-{recipe.large.rank} adapter (`large/adapter.safetensors`) on every linear layer of `{recipe.large.base}`"
-        f" ({bases[recipe.large.base].licence}), one begin/inside/outside head a field. The base is fetched, not kept here.",
-        "",
-        "## Student",
-        "",
-        f"The first {recipe.student.layers} layers of `{recipe.student.base}` ({bases[recipe.student.base].licence}), trained on labels and on"
-        f" the large tier's token probabilities for the labelled and {facts['data']['unlabelled']} unlabelled documents; int8 ONNX,"
-        f" {export['bytes_int8'] / 2**20:.1f} MiB.",
-        "",
-        f"- Parity: ONNX and torch logits differ by at most {export['parity']:.1g}.",
-        f"- int8 gate: normalised F1 on the development part {export['f1_float']:.2f} in float32, {export['f1_int8']:.2f} in int8.",
-        "",
-        "## Data",
-        "",
-        "| part | documents |",
-        "|---|---|",
-        *(f"| {part} | {number} |" for part, number in facts["data"]["parts"].items()),
-        "",
-        "Labels found in their texts:",
-        "",
-        "| field | " + " | ".join(("exact", "value", "folded", "fuzzy", "missing")) + " |",
-        "|---|---|---|---|---|---|",
-        *(
-            f"| {name} | "
-            + " | ".join(str(counts.get(how, 0)) for how in ("exact", "value", "folded", "fuzzy", "missing"))
-            + " |"
-            for name, counts in facts["alignment"].items()
-        ),
-        "",
-        *(_DATA_NOTES.get(pipeline.task.name, [])),
-        "## Certified targets",
-        "",
-        f"At {100 * (1 - policy.delta):.0f} % confidence, on {policy.about['calibration']['documents']} calibration documents:",
-        "",
-        "| chain | " + " | ".join(pipeline.task.fields) + " |",
-        "|---" * (1 + len(pipeline.task.fields)) + "|",
-        *(
-            f"| {chain} | "
-            + " | ".join(
-                str(max(policy.targets(tuple(chain.split("+")), name), default="none"))  # type: ignore[arg-type]
-                for name in pipeline.task.fields
-            )
-            + " |"
-            for chain in policy.thresholds
-        ),
-        "",
-        "Each cell is the strictest target certified. It holds for documents drawn like the calibration documents, field by field.",
-        "",
-        "## Limits",
-        "",
-        "- Trained on the kind of documents named above; other countries, languages and layouts are answered worse, and the guarantee does not cover them.",
-        "- Absence was not learned: every receipt of the training data shows every field.",
-        "",
+    sections = [
+        f"""# Models of the task `{task.name}`
+
+Written by the training run; figures of the whole cascade stand in the project's README.
+
+- Fields: {fields}
+- Made by: `{pipeline.command}`
+- On: {machine["cpu"]}, {machine["cores"]} cores, torch {machine["torch"]}; {facts["training_hours"]:.1f} hours""",
+        _models(pipeline, facts),
+        _data(pipeline, facts),
+        _certified(task, policy),
+        """## Limits
+
+- Trained on the kind of documents named above. Documents of other countries, languages and layouts are answered
+  worse, and no guarantee covers them.
+- What the labels never show was not learned: where every document shows every field, absence was not.""",
     ]
-    return "\n".join(lines)
+    return "\n\n".join(sections) + "\n"
 
 
-_DATA_NOTES = {
-    "receipts": [
-        "Labelled receipts: SROIE (ICDAR 2019 robust reading challenge on scanned receipts OCR and information extraction), training part,"
-        " CC BY 4.0. Unlabelled receipts: receipt-dataset-standardized (CC BY 4.0 and MIT parts).",
-        "",
+def _models(pipeline: Pipeline, facts: dict[str, Any]) -> str:
+    large, student, bases = pipeline.recipe.large, pipeline.recipe.student, pipeline.bases
+    export = facts["student"]["export"]
+    return f"""## Large tier
+
+A rank-{large.rank} adapter (`large/adapter.safetensors`) on every linear layer of `{large.base}`
+({bases[large.base].licence}) and one begin/inside/outside head a field. The base is fetched, not kept here.
+
+## Student
+
+The first {student.layers} layers of `{student.base}` ({bases[student.base].licence}), trained on labels and on the
+large tier's token probabilities for the labelled and {facts["data"]["unlabelled"]} unlabelled documents; int8 ONNX,
+{export["bytes_int8"] / 2**20:.1f} MiB.
+
+- Parity: ONNX and torch logits differ by at most {export["parity"]:.1g}.
+- int8 gate: normalised F1 on the development part {export["f1_float"]:.2f} in float32,
+  {export["f1_int8"]:.2f} in int8."""
+
+
+def _data(pipeline: Pipeline, facts: dict[str, Any]) -> str:
+    ways = ("given", "exact", "value", "folded", "fuzzy", "missing")
+    sources = "\n".join(f"- {source}" for source in pipeline.recipe.sources)
+    parts = [[part, number] for part, number in facts["data"]["parts"].items()]
+    found = [[name, *(counts.get(way, 0) for way in ways)] for name, counts in facts["alignment"].items()]
+    return "\n\n".join(
+        [
+            "## Data",
+            *([sources] if sources else []),
+            _table(["part", "documents"], parts),
+            "How the labels of the training part were found in their texts:",
+            _table(["field", *ways], found),
+        ]
+    )
+
+
+def _certified(task: TaskSpec, policy: Policy) -> str:
+    rows = [
+        [chain, *(max(policy.targets(chain_of(chain), name), default="none") for name in task.fields)]
+        for chain in policy.thresholds
     ]
-}
+    return "\n\n".join(
+        [
+            "## Certified targets",
+            f"At {100 * (1 - policy.delta):.0f} % confidence, on {policy.about['calibration']['documents']} calibration"
+            " documents. Each cell is the strictest\ntarget certified for that field in that chain of tiers; it holds"
+            " for documents drawn like the calibration documents,\nfield by field.",
+            _table(["chain", *task.fields], rows),
+        ]
+    )
+
+
+def _table(header: list[str], rows: list[list[Any]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

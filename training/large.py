@@ -73,7 +73,7 @@ def save_adapter(
     base_sha256: str,
     directory: Path,
 ) -> None:
-    """Write adapter.safetensors (float16), tokenizer.json and config.json; config.json last, so it never names missing files."""
+    """Write adapter.safetensors (float16), tokenizer.json and, last, config.json: it never names missing files."""
     directory.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, torch.Tensor] = {}
     for name, parameter in network.named_parameters():

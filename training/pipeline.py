@@ -61,12 +61,7 @@ class Pipeline:
         if self.recipe.threads:
             torch.set_num_threads(self.recipe.threads)
         with locked(self.work):
-            self._stages = Run(self.work)
-            self._read()
-            self._align()
-            self._bases()
-            self._train_large()
-            self._ask_teacher()
+            self._prepare()
             self._train_student()
             policy = self._calibrate()
             write_text(self.out / "recipe.yaml", dump_recipe(self.recipe))
@@ -142,7 +137,21 @@ class Pipeline:
             self.bases[name] = bases[name]
             self.base_directories[name] = fetch(bases[name], self.home.cache)
 
-    def _encoder(self, base: str) -> TextEncoder:
+    def prepare_student(self) -> None:
+        """Everything up to the teacher's outputs, from what an earlier run kept: for experiments with students."""
+        with locked(self.work):
+            self._prepare()
+
+    def _prepare(self) -> None:
+        self._stages = Run(self.work)
+        self._read()
+        self._align()
+        self._bases()
+        self._train_large()
+        self._ask_teacher()
+
+    def encoder(self, base: str) -> TextEncoder:
+        """The text encoder of a base, with the recipe's windows."""
         return TextEncoder(
             self.base_directories[base] / "tokenizer.json", window=self.recipe.window, stride=self.recipe.stride
         )
@@ -162,7 +171,7 @@ class Pipeline:
         recipe, base = self.recipe.large, self.base_directories[self.recipe.large.base]
         tokenizer = base / "tokenizer.json"
         vocabulary = large.special_tokens(tokenizer)
-        encoder = self._encoder(recipe.base)
+        encoder = self.encoder(recipe.base)
         directory = self.out / "large"
         base_sha256 = self.bases[recipe.base].files["model.safetensors"].sha256
 
@@ -179,7 +188,7 @@ class Pipeline:
 
     def _ask_teacher(self) -> None:
         base = self.recipe.large.base
-        encoder = self._encoder(base)
+        encoder = self.encoder(base)
         path = self.work / "teacher.npz"
         documents = [*self.parts["train"], *self.unlabelled_documents]
 
@@ -201,7 +210,7 @@ class Pipeline:
     def student_examples(self, unlabelled: Sequence[LabelledDocument]) -> list[Example]:
         """Labelled examples with hard and soft targets, and unlabelled ones with soft targets alone."""
         probabilities = load_probabilities(self.teacher_path)
-        teacher, encoder = self._encoder(self.recipe.large.base), self._encoder(self.recipe.student.base)
+        teacher, encoder = self.encoder(self.recipe.large.base), self.encoder(self.recipe.student.base)
         examples: list[Example] = []
         pairs: list[tuple[LabelledDocument, Mapping[str, list[tuple[int, int]]]]] = [
             *zip(self.parts["train"], self.aligned, strict=True),
@@ -219,7 +228,7 @@ class Pipeline:
         recipe, base = self.recipe.student, self.base_directories[self.recipe.student.base]
         tokenizer = base / "tokenizer.json"
         vocabulary = large.special_tokens(tokenizer)
-        encoder = self._encoder(recipe.base)
+        encoder = self.encoder(recipe.base)
         directory = self.out / "student"
         development = self.parts["development"]
 

@@ -46,7 +46,12 @@ class StudentRecipe:
     unlabelled_limit: int = -1
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            epochs=6, learning_rate=1.5e-4, head_learning_rate=1e-3, token_budget=2400, soft_weight=1.0, hard_weight=1.0
+            epochs=12,
+            learning_rate=3e-4,
+            head_learning_rate=1e-3,
+            token_budget=2400,
+            soft_weight=1.0,
+            unlabelled_share=0.3,
         )
     )
 
@@ -62,6 +67,8 @@ class Recipe:
     stride: int = 128
     threads: int = 0
     targets: tuple[float, ...] = (0.8, 0.85, 0.9, 0.95, 0.97, 0.99)
+    # What the data is and its licence: lines for the model card.
+    sources: tuple[str, ...] = ()
 
 
 def _updated(current: Any, raw: Any, where: str) -> Any:
@@ -85,6 +92,12 @@ def _updated(current: Any, raw: Any, where: str) -> Any:
     if type(raw) is not type(current):
         raise ConfigurationError(f"recipe: {name} must be a {type(current).__name__}, found {raw!r}")
     return raw
+
+
+def recipe_of(task: str) -> Path | None:
+    """The recipe this project keeps for a task, if it keeps one."""
+    path = Path(__file__).parent / "recipes" / f"{task}.yaml"
+    return path if path.is_file() else None
 
 
 def load_recipe(path: Path | None, settings: Sequence[str] = ()) -> Recipe:

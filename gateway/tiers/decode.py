@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gateway.document import Candidate, Proposal, Span, TierName
 from gateway.task import FieldSpec
 from gateway.tiers.forms import Forms
-from gateway.values import canonical, fold_text
+from gateway.values import DATE_PATTERN, MONEY_PATTERN, ValueType, canonical, fold_text
 
 OUTSIDE, BEGIN, INSIDE = 0, 1, 2
 #: A token this unlikely to begin a value starts no candidate, and no document offers more starts than this.
@@ -101,7 +101,10 @@ def propose(
 def _candidate(
     text: str, span: Span, score: float, field: FieldSpec, forms: Forms, tier: TierName, day_first: bool
 ) -> Candidate | None:
-    start, end = span
+    found = snap(text, span, field.type)
+    if found is None:
+        return None
+    start, end = found
     while start < end and text[start].isspace():
         start += 1
     while end > start and text[end - 1].isspace():
@@ -112,6 +115,32 @@ def _candidate(
     if not normalised:
         return None
     return Candidate(verbatim, value, normalised, ((start, end),), score, tier)
+
+
+def snap(text: str, span: Span, kind: ValueType) -> Span | None:
+    """A marked span stretched or cut to the whole date or amount it touches on its lines.
+
+    Models mark word pieces, and part of a number is another number. A span that touches no such value is kept when it
+    has a digit (it may be a misread value) and dropped otherwise (``None``). Spans of other types stay as they are.
+    """
+    if kind not in ("date", "money"):
+        return span
+    start, end = span
+    first = text.rfind("\n", 0, start) + 1
+    last = text.find("\n", end)
+    line = text[first : last if last >= 0 else len(text)]
+    pattern = DATE_PATTERN if kind == "date" else MONEY_PATTERN
+    best, most = None, 0
+    for match in pattern.finditer(line):
+        overlap = min(end, first + match.end()) - max(start, first + match.start())
+        if overlap > most:
+            best, most = match, overlap
+    if best is None:
+        return span if any(char.isdigit() for char in text[start:end]) else None
+    if kind == "money" and best["currency"] and start - first >= best.start("digits"):
+        # The model left the currency out.
+        return first + best.start("digits"), first + best.end()
+    return first + best.start(), first + best.end()
 
 
 def _merge(group: Sequence[Candidate]) -> Candidate:

@@ -40,7 +40,9 @@ def load_model_tiers(
             tier = _load(name, home, task, threads, large_mode)
         except ModelError as error:
             log.warning("task %s: %s tier unavailable: %s", task.name, name, error.message)
-            loaded[name] = (None, TierStatus(None, error.message))
+            # Clients are shown this: where the home lies on this machine is not their business.
+            shown = error.message.replace(f"{home.path}/", "").replace(f"{home.cache}/", "cache/")
+            loaded[name] = (None, TierStatus(None, shown))
         else:
             loaded[name] = (tier, TierStatus(tier.version, None, tier.mode))
     return loaded

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from gateway.document import TierName
@@ -19,6 +19,10 @@ from gateway.task import TaskSpec
 from gateway.tiers.encoding import TextEncoder
 from gateway.tiers.forms import Forms
 from gateway.tiers.model import ModelTier, Tagger
+
+# onnxruntime reads this when it is imported: a gateway neither writes nor sends usage reports.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime
 
 CONFIG, MODEL, TOKENIZER = "config.json", "model.onnx", "tokenizer.json"
 
@@ -116,7 +120,7 @@ def onnx_tier(
     config.check_fields(task, directory)
     encoder = TextEncoder(directory / TOKENIZER, window=config.window, stride=config.stride)
     tagger = onnx_tagger(model, threads)
-    return ModelTier(name, version, task, config.fields, encoder, tagger, forms, config.pad_id, mode)
+    return ModelTier(name, version, task, config.fields, encoder, tagger, forms, config.pad_id, mode, threads)
 
 
 def load_student(directory: Path, task: TaskSpec, forms: Forms, *, threads: int = 0) -> ModelTier:

@@ -15,11 +15,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.combine import Combiner, features
+from gateway.combine import Combiner, most_probable
 from gateway.evaluation.bounds import binomial_tail, clopper_pearson_upper
 from gateway.policy import Chain, Threshold, chain_name
 from gateway.task import TaskSpec
-from gateway.values import canonical
 from training.calibrate.outputs import Observed, is_right
 
 #: Thresholds tried, strictest first; fixed, so that no calibration document shapes it.
@@ -61,17 +60,8 @@ def trials(
             evidence = chain[:length]
             combiner = combiners[chain_name(evidence)][name]
             answers = {tier: item.answers(tier, task, name) for tier in evidence}
-            best, best_right = -1.0, False
-            for proposed in answers.values():
-                for answer in proposed:
-                    valid = all(
-                        canonical(kind, candidate.value, day_first=task.day_first) is not None
-                        for candidate in answer.candidates
-                    )
-                    probability = combiner.probability(features(answer.key, answers, valid=valid))
-                    if probability >= best:
-                        best, best_right = probability, is_right(answer, label, task, name)
-            stages.append((best, best_right))
+            best, probability = most_probable(answers, combiner, kind, day_first=task.day_first)
+            stages.append((probability, best is not None and is_right(best, label, task, name)))
         found.append(Trial(tuple(stages)))
     return found
 

@@ -16,7 +16,9 @@ from gateway.policy import Policy
 @click.argument("task")
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Labelled documents, JSON Lines.")
 @click.option("--unlabelled", type=click.Path(path_type=Path), help="Documents without labels, for distillation.")
-@click.option("--recipe", type=click.Path(path_type=Path), help="A recipe (YAML); by default the built-in one.")
+@click.option(
+    "--recipe", type=click.Path(path_type=Path), help="A recipe (YAML); by default training/recipes/TASK.yaml."
+)
 @click.option(
     "--set",
     "settings",
@@ -51,7 +53,7 @@ def train(
     """
     # Imported here so that `cascade --help` does not load torch.
     from training.pipeline import Pipeline
-    from training.recipe import load_recipe
+    from training.recipe import load_recipe, recipe_of
 
     home = find_home((context.obj or {}).get("home"))
     spec = home.task(task)
@@ -63,7 +65,7 @@ def train(
     pipeline = Pipeline(
         home=home,
         task=spec,
-        recipe=load_recipe(recipe, settings),
+        recipe=load_recipe(recipe or recipe_of(task), settings),
         data=data,
         unlabelled=unlabelled,
         out=out or home.models / task,

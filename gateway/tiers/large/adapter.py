@@ -1,9 +1,9 @@
 """Reading a low-rank adapter and merging it into its base.
 
-``models/<task>/large/`` holds ``adapter.safetensors`` (for each adapted linear layer ``<layer>.lora_A`` ``[rank, in]`` and
-``<layer>.lora_B`` ``[out, rank]``; the head as ``head.weight`` and ``head.bias``) and ``config.json`` (base, rank,
-alpha, fields, digests). Merging adds (alpha / rank) · B A to the layer's weight, so serving costs nothing extra.
-Source: Hu et al. 2021, "LoRA".
+``models/<task>/large/`` holds ``adapter.safetensors`` (for each adapted linear layer ``<layer>.lora_A``
+``[rank, in]`` and ``<layer>.lora_B`` ``[out, rank]``; the head as ``head.weight`` and ``head.bias``) and
+``config.json`` (base, rank, alpha, fields, digests). Merging adds (alpha / rank) · B A to the layer's weight, so
+serving costs nothing extra. Source: Hu et al. 2021, "LoRA".
 """
 
 from __future__ import annotations

@@ -127,4 +127,4 @@ def load_large(
         raise ModelCorrupt(f"the large tier cannot be loaded: {error}") from error
     config.check_fields(task, directory)
     encoder = TextEncoder(directory / TOKENIZER, window=config.window, stride=config.stride)
-    return ModelTier("large", version, task, config.fields, encoder, tagger, forms, config.pad_id, mode)
+    return ModelTier("large", version, task, config.fields, encoder, tagger, forms, config.pad_id, mode, threads)

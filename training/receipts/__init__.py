@@ -1,0 +1,1 @@
+"""What only the receipts task needs in training."""
