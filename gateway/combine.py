@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.document import Candidate, Proposal, TierName
+from gateway.values import ValueType, canonical
 
 #: Scores outside this range carry no further information and would dominate a sum of log-odds.
 SCORE_FLOOR, SCORE_CEILING = 0.002, 0.9995
@@ -80,3 +81,30 @@ class Combiner:
         total = self.intercept + sum(weight * values.get(name, 0.0) for name, weight in self.weights.items())
         # Both branches avoid overflow of exp.
         return 1.0 / (1.0 + math.exp(-total)) if total >= 0 else math.exp(total) / (1.0 + math.exp(total))
+
+
+def most_probable(
+    answers: Mapping[TierName, Sequence[Answer]], combiner: Combiner | None, kind: ValueType, *, day_first: bool
+) -> tuple[Answer | None, float]:
+    """The most probable of all answers given all of them, and its probability; without a combiner, the best scored.
+
+    Serving and calibration both choose by this function: a threshold is certified for the choice it makes.
+    Nothing found is ``(None, -1)``.
+    """
+    best: Answer | None = None
+    highest = -1.0
+    for proposed in answers.values():
+        best_of_tier, highest_of_tier = None, -1.0
+        for answer in proposed:
+            if combiner is None:
+                probability = answer.score
+            else:
+                valid = all(canonical(kind, item.value, day_first=day_first) is not None for item in answer.candidates)
+                probability = combiner.probability(features(answer.key, answers, valid=valid))
+            # On equal terms a tier's own order counts ...
+            if probability > highest_of_tier:
+                best_of_tier, highest_of_tier = answer, probability
+        # ... and between tiers the later one's wording.
+        if best_of_tier is not None and highest_of_tier >= highest:
+            best, highest = best_of_tier, highest_of_tier
+    return best, highest

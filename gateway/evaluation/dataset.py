@@ -111,6 +111,8 @@ def iterate_dataset(path: Path) -> Iterator[LabelledDocument]:
                 raw = json.loads(decoded)
             except json.JSONDecodeError as error:
                 raise DatasetError(f"{where}: not JSON ({error.msg} at column {error.colno})") from error
+            except (ValueError, RecursionError) as error:  # a number too long to read, or nesting too deep
+                raise DatasetError(f"{where}: JSON that cannot be read ({error})") from error
             document = parse_document(raw, where)
             if document.id in seen:
                 raise DatasetError(f'{where}: the id "{document.id}" stands twice')

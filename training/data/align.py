@@ -18,6 +18,10 @@ from rapidfuzz import fuzz
 from gateway.evaluation.dataset import LabelledDocument
 from gateway.values import DATE_PATTERN, MONEY_PATTERN, ValueType, canonical, date_of_match, money_of_match
 
+_DECIMALS = regex.compile(r"[.,]\d\d?$")
+# A number that is no part of a longer one, of a date or of a word.
+_NUMBER = regex.compile(r"(?<![\w.,])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?!\w|[.,]\d)")
+
 Span = tuple[int, int]
 How = Literal["given", "exact", "value", "folded", "fuzzy", "missing"]
 
@@ -72,7 +76,7 @@ def find_folded(text: str, value: str) -> list[Span]:
 
 
 def find_typed(text: str, value: str, kind: ValueType, *, day_first: bool) -> list[Span]:
-    """Occurrences equal by value, for dates and amounts."""
+    """Occurrences equal by value, for dates, amounts and numbers."""
     wanted = canonical(kind, value, day_first=day_first)
     spans: list[Span] = []
     if wanted is None:
@@ -84,22 +88,32 @@ def find_typed(text: str, value: str, kind: ValueType, *, day_first: bool) -> li
                 spans.append(match.span())
     elif kind == "money":
         has_currency = not value.strip()[:1].isdigit()
+        # A whole number in the text is more often a quantity, unless the label itself is one.
+        is_whole = not _DECIMALS.search(value)
         for match in MONEY_PATTERN.finditer(text):
             amount = money_of_match(match)
-            decimals = regex.search(r"[.,]\d\d?$", match["digits"])
-            if amount is not None and f"{amount:.2f}" == wanted and decimals:
-                # A label without its currency names the digits alone.
-                start = match.start() if has_currency and "\n" not in match[0] else match.start("digits")
+            decimals = _DECIMALS.search(match["digits"])
+            if amount is not None and f"{amount:.2f}" == wanted and (decimals or is_whole):
+                # A label without its currency names the digits alone, with their sign.
+                start = match.start("inner") if match["inner"] else match.start("digits")
+                if match["sign"] or (has_currency and "\n" not in match[0]):
+                    start = match.start()
                 spans.append((start, match.end()))
+    elif kind == "number":
+        for match in _NUMBER.finditer(text):
+            if canonical("number", match[0]) == wanted:
+                spans.append(match.span())
     return spans
 
 
 def find_fuzzy(text: str, value: str, *, least: float = 85.0) -> list[Span]:
     """The stretch of ``text`` most like ``value``, when at least ``least`` per cent alike; whole words only."""
-    if len(value) < 5:
+    # Of two strings partial_ratio_alignment seeks the shorter in the longer, whichever comes first.
+    if len(value) < 5 or len(text) < len(value):
         return []
-    flat = text.replace("\n", " ").casefold()
-    best = fuzz.partial_ratio_alignment(value.casefold(), flat)
+    # One character for one character: offsets into the folded text are offsets into the text.
+    flat, wanted = ("".join(map(_fold_character, string)) for string in (text, value))
+    best = fuzz.partial_ratio_alignment(wanted, flat)
     if best is None or best.score < least:
         return []
     start, end = best.dest_start, best.dest_end
@@ -111,16 +125,24 @@ def find_fuzzy(text: str, value: str, *, least: float = 85.0) -> list[Span]:
         start += 1
     while end > start and text[end - 1].isspace():
         end -= 1
-    return [(start, end)] if end > start else []
+    # Whole words may have made it another value.
+    return [(start, end)] if end > start and fuzz.ratio(wanted, flat[start:end]) >= least else []
+
+
+def _fold_character(char: str) -> str:
+    folded = " " if char.isspace() else char.casefold()
+    return folded if len(folded) == 1 else char
 
 
 def find_value(text: str, value: str, kind: ValueType, *, day_first: bool = True) -> tuple[list[Span], How]:
     """All occurrences of one value, by the strictest way that finds any, and which way that was."""
-    if kind in ("date", "money"):
+    if not value.strip():
+        return [], "missing"
+    if kind != "text":
         typed = find_typed(text, value, kind, day_first=day_first)
         if typed:
             return typed, "exact" if any(text[s:e] == value for s, e in typed) else "value"
-        # A date or amount one character off is another date or amount.
+        # A date, amount or number one character off is another one.
         return [], "missing"
     exact = [match.span() for match in regex.finditer(rf"(?<!\w){regex.escape(value)}(?!\w)", text)]
     if exact:

@@ -1,0 +1,73 @@
+import json
+
+import pytest
+
+from gateway.errors import DatasetError, SeenDocuments
+from gateway.evaluation.dataset import text_digest
+from gateway.evaluation.selection import select_documents
+
+
+@pytest.fixture
+def data(tmp_path):
+    path = tmp_path / "data.jsonl"
+    lines = [json.dumps({"id": name, "text": f"text of {name}", "labels": {"total": "1"}}) for name in "abcde"]
+    path.write_text("\n".join(lines), "utf-8")
+    return path
+
+
+@pytest.fixture
+def split(tmp_path):
+    def part(*names):
+        return {name: text_digest(f"text of {name}") for name in names}
+
+    path = tmp_path / "split.json"
+    parts = {"train": part("a"), "development": part("b"), "calibration": part("c"), "validation": part("d", "e")}
+    raw = {"task": "notes", "seed": 1, "parts": parts, "groups": {"d": 7, "e": 7}, "about": {}}
+    path.write_text(json.dumps(raw), "utf-8")
+    return path
+
+
+def names(selection):
+    return [document.id for document in selection.documents]
+
+
+def test_a_part_with_its_groups(data, split):
+    selection = select_documents(data, "notes", split, part="validation")
+    assert names(selection) == ["d", "e"]
+    assert selection.groups == ("7", "7")
+    assert selection.notes == ()
+
+
+def test_calibration_is_allowed_and_noted(data, split):
+    selection = select_documents(data, "notes", split, part="calibration")
+    assert names(selection) == ["c"]
+    (note,) = selection.notes
+    assert "thresholds were chosen" in note
+
+
+@pytest.mark.parametrize("part", [None, "train", "development"])
+def test_what_was_trained_on_is_refused_unless_allowed(data, split, part):
+    with pytest.raises(SeenDocuments):
+        select_documents(data, "notes", split, part=part)
+    selection = select_documents(data, "notes", split, part=part, allow_seen=True)
+    assert "used to train this task" in selection.notes[0]
+    assert names(selection) == {None: list("abcde"), "train": ["a"], "development": ["b"]}[part]
+
+
+def test_only_the_first_documents(data, split):
+    assert names(select_documents(data, "notes", split, part="validation", limit=1)) == ["d"]
+    with pytest.raises(SeenDocuments):
+        select_documents(data, "notes", split, limit=1)
+
+
+def test_without_a_split_all_documents_each_its_own_group(data, tmp_path):
+    selection = select_documents(data, "notes", tmp_path / "none.json", limit=3)
+    assert names(selection) == list(selection.groups) == ["a", "b", "c"]
+    assert "no split.json" in selection.notes[0]
+    with pytest.raises(DatasetError, match="no split at"):
+        select_documents(data, "notes", tmp_path / "none.json", part="train")
+
+
+def test_a_split_of_another_task(data, split):
+    with pytest.raises(DatasetError, match='belongs to task "notes"'):
+        select_documents(data, "receipts", split)
