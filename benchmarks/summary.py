@@ -1,0 +1,161 @@
+"""Write the README's tables from the committed result files, so that no figure there is typed by hand.
+
+python benchmarks/summary.py            rewrites README.md between its result markers
+python benchmarks/summary.py --check    says whether README.md is what the result files give
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+from gateway.files import write_text
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+START, END = "<!-- results:receipts -->", "<!-- /results:receipts -->"
+PARTS = {"validation-seen": "merchants known from training", "validation-unseen": "new merchants"}
+SYSTEMS = ("rules", "student", "large", "cascade")
+
+
+def load(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((RESULTS / name).read_text("utf-8"))
+    return loaded
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    return "–" if value is None else f"{100 * value:.{digits}f}"
+
+
+def between(value: dict[str, Any] | None) -> str:
+    """A share with its interval, in per cent."""
+    if value is None:
+        return "–"
+    low, high = value["interval"] or (None, None)
+    return f"{percent(value['value'])} [{percent(low)}, {percent(high)}]"
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(line) + " |" for line in [header, ["---"] * len(header), *rows])
+
+
+def scores(report: dict[str, Any]) -> str:
+    rows = []
+    for name in SYSTEMS:
+        system = report["systems"][name]
+        if not system["available"]:
+            rows.append([name, *["not run"] * 5])
+            continue
+        cells = []
+        for measure in ("normalised", "strict"):
+            micro = system["scores"][measure]["micro"]
+            low, high = micro["intervals"]["f1"]
+            cells.append(f"{percent(micro['f1'])} [{percent(low)}, {percent(high)}]")
+        fields = system["scores"]["normalised"]["fields"]
+        cells.append(", ".join(f"{field} {percent(score['f1'])}" for field, score in fields.items()))
+        cells.append(f"{1000 * system['cost']['cpu_seconds_per_document']:.1f}")
+        rows.append([f"**{name}**" if name == "cascade" else name, *cells])
+    header = ["system", "normalised F1", "strict F1", "normalised F1 by field", "CPU ms a receipt"]
+    return table(header, rows)
+
+
+def comparison(report: dict[str, Any]) -> str:
+    compared = report["comparison"]
+    best = compared["cascade_less_best_tier"]["normalised"]
+    decisions = report["systems"]["cascade"]["decisions"]
+    wrong = decisions["accepted_present"]
+    low, high = wrong["interval"] or (None, None)
+    bounds = best["interval"] or (0.0, 0.0)
+    return (
+        f"Cascade less {best['best']} (its best single tier), normalised F1, paired over merchants:"
+        f" {100 * best['value']:+.1f} points [{100 * bounds[0]:+.1f}, {100 * bounds[1]:+.1f}]."
+        f" s = {between(compared['s'])} %, p = {between(compared['p'])} % of requests reached the large tier;"
+        f" cost {between(compared['cost_of_always_large'])} % of always asking it."
+        f" {percent(decisions['share_accepted'])} % of answers were accepted, {percent(wrong['error'])} %"
+        f" [{percent(low)}, {percent(high)}] of those wrong ({wrong['errors']} of {wrong['judged']})."
+    )
+
+
+def tiers() -> str:
+    measured = load("tiers.json")
+    rows = [
+        [
+            name,
+            f"{row['median_ms']:.1f}",
+            f"{row['p95_ms']:.1f}",
+            f"{row['mean_cpu_ms']:.1f}",
+            f"{100 * row['cpu_share_of_reference']:.1f} %",
+            f"{row['normalised_f1']:.1f}",
+        ]
+        for name, row in measured["systems"].items()
+    ]
+    size = {name: f"{number / 1e6:.1f} MB" for name, number in measured["bytes"].items()}
+    machine = measured["hardware"]
+    return (
+        table(["tier", "median ms", "p95 ms", "CPU ms", f"CPU relative to {measured['reference']}", "F1"], rows)
+        + f"\n\n{measured['documents']} receipts of the development part, one at a time, {measured['threads']} thread,"
+        f" all systems in turn; {machine['cpu']}, {machine['cores']} cores, onnxruntime {machine['onnxruntime']}."
+        f" Student file {size['student-int8']}; large tier {size['large-int8']} as int8, adapter {size['adapter']}."
+        f" Made by `{measured['command']}`."
+    )
+
+
+def unlabelled() -> str:
+    path = ROOT / "training" / "results" / "receipts-unlabelled.csv"
+    if not path.is_file():
+        return ""
+    with path.open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    columns = ("development_f1", "validation_seen_f1", "validation_unseen_f1")
+    lines = []
+    for variant in dict.fromkeys(row["variant"] for row in rows):
+        runs = [row for row in rows if row["variant"] == variant]
+        figures = [[float(run[column]) for run in runs] for column in columns]
+        cells = [f"{statistics.mean(values):.1f} ({min(values):.1f} to {max(values):.1f})" for values in figures]
+        lines.append([variant, runs[0]["unlabelled"], str(len(runs)), *cells])
+    first = rows[0]
+    return (
+        f"What unlabelled receipts bring to a {first['layers']}-layer student ({first['epochs']} epochs; normalised F1,"
+        " mean and range over seeds):\n\n"
+        + table(["variant", "unlabelled", "seeds", "development", "validation-seen", "validation-unseen"], lines)
+    )
+
+
+def render() -> str:
+    """The text between the markers."""
+    blocks: list[str] = []
+    for part, meaning in PARTS.items():
+        report = load(f"eval-{part}.json")
+        data = report["data"]
+        where = f"{data['documents']} receipts of {data['groups']} {meaning}"
+        blocks.append(f"**{part}**: {where}, quality {report['quality']:g}")
+        blocks += [scores(report), comparison(report)]
+        blocks.append(f"`{report['provenance']['command']}`")
+    hardware = load("eval-validation-seen.json")["provenance"]["hardware"]
+    blocks.append(
+        "Figures are per cent with 95 % intervals from a bootstrap over merchants; about 125 receipts resolve differences"
+        f" of about 2 points, so claim no more. Measured on {hardware['cpu']}, {hardware['cores']} cores."
+    )
+    blocks += [tiers(), unlabelled()]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def main() -> int:
+    readme = ROOT / "README.md"
+    text = readme.read_text("utf-8")
+    before, rest = text.split(START, 1)
+    after = rest.split(END, 1)[1] if END in rest else rest
+    wanted = f"{before}{START}\n\n{render()}\n\n{END}{after}"
+    if "--check" in sys.argv[1:]:
+        print("README.md is up to date" if wanted == text else "README.md differs: run python benchmarks/summary.py")
+        return 0 if wanted == text else 1
+    write_text(readme, wanted)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
