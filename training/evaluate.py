@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from gateway.document import Candidate
 from gateway.evaluation.dataset import LabelledDocument
+from gateway.evaluation.metrics import count_documents, total
 from gateway.task import TaskSpec
 from gateway.tiers.decode import propose
 from gateway.tiers.encoding import Encoding, TextEncoder
 from gateway.tiers.forms import Forms
 from gateway.tiers.model import ModelTier
 from gateway.tiers.student import onnx_tagger
-from gateway.values import equal
 from training.teacher import token_probabilities
 
 
@@ -29,34 +30,20 @@ def f1_of(
 ) -> dict[str, float]:
     """Normalised F1 (0 to 100) of the best candidates, by field and ``micro``; unannotated fields are skipped."""
     specs = list(task.fields.values())
-    right, wrong, missed = (dict.fromkeys(task.fields, 0) for _ in range(3))
+    answers: list[dict[str, Sequence[Candidate]]] = []
     for document, encoding, probability in zip(documents, encodings, probabilities, strict=True):
         proposals = propose(
             document.text, encoding.offsets, probability, specs, forms, "student", day_first=task.day_first
         )
-        for name, field in task.fields.items():
-            label = document.labels.get(name)
-            if label is None:
-                continue
-            expected = [label] if isinstance(label, str) else list(label)
-            found = proposals[name].candidates if field.many else proposals[name].candidates[:1]
-            for candidate in found:
-                match = next(
-                    (v for v in expected if equal(field.type, candidate.value, v, day_first=task.day_first)), None
-                )
-                if match is None:
-                    wrong[name] += 1
-                else:
-                    right[name] += 1
-                    expected.remove(match)
-            missed[name] += len(expected)
-
-    def f1(names: Sequence[str]) -> float:
-        hits = sum(right[name] for name in names)
-        total = 2 * hits + sum(wrong[name] + missed[name] for name in names)
-        return 100.0 * 2 * hits / total if total else 0.0
-
-    return {"micro": f1(list(task.fields)), **{name: f1([name]) for name in task.fields}}
+        answers.append(
+            {
+                name: proposals[name].candidates if field.many else proposals[name].candidates[:1]
+                for name, field in task.fields.items()
+            }
+        )
+    counts = count_documents(task, documents, answers, "normalised")
+    parts = {"micro": counts, **{name: counts[:, column] for column, name in enumerate(task.fields)}}
+    return {name: 100.0 * (total(part).f1 or 0.0) for name, part in parts.items()}
 
 
 def network_scorer(

@@ -61,7 +61,12 @@ def make_examples(
             targets[1:-1, index] = OUTSIDE
             for start, end in spans[name]:
                 tokens = token_range(encoding.offsets, start, end)
-                if tokens is None or tokens[0] < window.start or tokens[1] > window.end:
+                if tokens is None or tokens[0] >= window.end or tokens[1] <= window.start:
+                    continue
+                if tokens[0] < window.start or tokens[1] > window.end:
+                    # The window's edge cuts the value: its tokens here are neither outside nor a whole value.
+                    left, right = max(tokens[0], window.start), min(tokens[1], window.end)
+                    targets[left - window.start + 1 : right - window.start + 1, index] = IGNORE
                     continue
                 first, last = tokens[0] - window.start + 1, tokens[1] - window.start + 1
                 targets[first:last, index] = INSIDE

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
 from gateway.errors import ConfigurationError
 from training.loop import LoopSettings
+
+#: The longest window exported models take, special tokens included.
+MOST_WINDOW = 512
 
 
 @dataclass(frozen=True)
@@ -72,26 +75,62 @@ class Recipe:
 
 
 def _updated(current: Any, raw: Any, where: str) -> Any:
-    """``current`` with the values of ``raw``, checked against the types of what they replace."""
-    if is_dataclass(current) and not isinstance(current, type):
-        if not isinstance(raw, dict):
-            raise ConfigurationError(f"recipe: {where or 'top level'} must be a mapping")
-        names = {item.name for item in fields(current)}
-        unknown = sorted(str(key) for key in raw if key not in names)
-        if unknown:
-            raise ConfigurationError(f"recipe: unknown key {where}{unknown[0]}; there are: {', '.join(sorted(names))}")
-        changes = {key: _updated(getattr(current, key), value, f"{where}{key}.") for key, value in raw.items()}
-        return replace(current, **changes)
-    name = where.rstrip(".")
-    if isinstance(current, tuple):
-        if not isinstance(raw, (list, tuple)):
-            raise ConfigurationError(f"recipe: {name} must be a list")
-        return tuple(raw)
-    if isinstance(current, float) and isinstance(raw, int) and not isinstance(raw, bool):
-        return float(raw)
-    if type(raw) is not type(current):
-        raise ConfigurationError(f"recipe: {name} must be a {type(current).__name__}, found {raw!r}")
-    return raw
+    """The dataclass ``current`` with the values of ``raw``, checked against the types of its fields."""
+    if not isinstance(raw, dict):
+        raise ConfigurationError(f"recipe: {where.rstrip('.') or 'top level'} must be a mapping")
+    hints = get_type_hints(type(current))
+    changes: dict[str, Any] = {}
+    for key, value in raw.items():
+        name = f"{where}{key}"
+        if key not in hints:
+            raise ConfigurationError(f"recipe: unknown key {name}; there are: {', '.join(sorted(hints))}")
+        kind = hints[key]
+        if is_dataclass(kind):
+            changes[key] = _updated(getattr(current, key), value, f"{name}.")
+        elif get_origin(kind) is tuple:
+            if not isinstance(value, (list, tuple)):
+                raise ConfigurationError(f"recipe: {name} must be a list, found {value!r}")
+            changes[key] = tuple(_checked(item, get_args(kind)[0], f"each of {name}") for item in value)
+        else:
+            changes[key] = _checked(value, kind, name)
+    return replace(current, **changes)
+
+
+def _checked(value: Any, kind: type, name: str) -> Any:
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise ConfigurationError(f"recipe: {name} must be a {kind.__name__}, found {value!r}")
+    return value
+
+
+def _check(recipe: Recipe) -> None:
+    """Refuse at once what would otherwise fail hours later."""
+    limits: list[tuple[str, bool, str]] = [
+        ("window", 3 <= recipe.window <= MOST_WINDOW, f"from 3 to {MOST_WINDOW} tokens"),
+        ("stride", 0 <= recipe.stride < recipe.window - 2, "at least 0 and less than window - 2"),
+        ("threads", recipe.threads >= 0, "at least 0"),
+        ("targets", bool(recipe.targets) and all(0.5 <= item < 1 for item in recipe.targets), "from 0.5 to below 1"),
+        ("large.rank", recipe.large.rank >= 1, "at least 1"),
+        ("large.alpha", recipe.large.alpha >= 1, "at least 1"),
+        ("student.layers", recipe.student.layers >= 1, "at least 1"),
+        ("student.unlabelled_limit", recipe.student.unlabelled_limit >= -1, "-1 (all) or more"),
+    ]
+    for name, loop in (("large", recipe.large.loop), ("student", recipe.student.loop)):
+        limits += [
+            (f"{name}.loop.epochs", loop.epochs >= 1, "at least 1"),
+            (f"{name}.loop.token_budget", loop.token_budget >= 1, "at least 1"),
+            (f"{name}.loop.accumulation", loop.accumulation >= 1, "at least 1"),
+            (f"{name}.loop.learning_rate", loop.learning_rate > 0, "above 0"),
+            (f"{name}.loop.head_learning_rate", loop.head_learning_rate > 0, "above 0"),
+            (f"{name}.loop.temperature", loop.temperature > 0, "above 0"),
+            (f"{name}.loop.warmup", 0 <= loop.warmup <= 1, "from 0 to 1"),
+            (f"{name}.loop.token_noise", 0 <= loop.token_noise < 1, "from 0 to below 1"),
+            (f"{name}.loop.unlabelled_share", 0 <= loop.unlabelled_share <= 1, "from 0 to 1"),
+        ]
+    for name, holds, allowed in limits:
+        if not holds:
+            raise ConfigurationError(f"recipe: {name} must be {allowed}")
 
 
 def recipe_of(task: str) -> Path | None:
@@ -104,7 +143,7 @@ def load_recipe(path: Path | None, settings: Sequence[str] = ()) -> Recipe:
     """The default recipe, changed by a YAML file and then by ``key.subkey=value`` settings.
 
     Raises:
-        ConfigurationError: an unknown key, a wrong type, or a file that is no YAML mapping.
+        ConfigurationError: an unknown key, a wrong type or range, or a file that is no YAML mapping.
     """
     recipe = Recipe()
     if path is not None:
@@ -117,7 +156,10 @@ def load_recipe(path: Path | None, settings: Sequence[str] = ()) -> Recipe:
         key, equals, value = setting.partition("=")
         if not equals:
             raise ConfigurationError(f"--set {setting}: expected key=value")
-        nested: Any = yaml.safe_load(value)
+        try:
+            nested: Any = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigurationError(f"--set {setting}: the value is not YAML") from error
         if isinstance(nested, str):
             # YAML 1.1 reads 1e-3 as text.
             with contextlib.suppress(ValueError):
@@ -125,6 +167,7 @@ def load_recipe(path: Path | None, settings: Sequence[str] = ()) -> Recipe:
         for part in reversed(key.split(".")):
             nested = {part: nested}
         recipe = _updated(recipe, nested, "")
+    _check(recipe)
     return recipe
 
 

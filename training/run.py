@@ -15,6 +15,8 @@ from typing import Any
 from gateway.errors import ConfigurationError
 from gateway.files import write_json
 
+LOCK = ".lock"
+
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
@@ -24,7 +26,7 @@ def locked(directory: Path) -> Iterator[None]:
         ConfigurationError: another process holds it.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    with (directory / ".lock").open("a+") as stream:
+    with (directory / LOCK).open("a+") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -36,6 +38,19 @@ def locked(directory: Path) -> Iterator[None]:
         stream.write(str(os.getpid()))
         stream.flush()
         yield
+
+
+def forget(directory: Path) -> None:
+    """Remove what earlier runs kept in ``directory``: checkpoints and finished stages.
+
+    Raises:
+        ConfigurationError: another process is at work there.
+    """
+    with locked(directory):
+        for path in directory.iterdir():
+            # Without the lock's file two runs would hold two locks.
+            if path.is_file() and path.name != LOCK:
+                path.unlink()
 
 
 def fingerprint(*parts: Any) -> str:

@@ -12,6 +12,7 @@ from torch import nn
 from tqdm import tqdm
 
 from gateway.files import replacing
+from gateway.tiers.decode import BEGIN, INSIDE
 from gateway.tiers.encoding import Encoding, TextEncoder, stitch
 
 
@@ -80,9 +81,15 @@ def transfer(probabilities: NDArray[np.float32], source: Encoding, target: Encod
     """A teacher's probabilities for another tokenizer's tokens: each target token takes those of the source token in
     which it begins.
 
-    With the same word pieces (MPNet and BERT share theirs) this is the identity.
+    A value begins once: of several target tokens in one source token the later ones take "begin" for "inside". With
+    the same word pieces (MPNet and BERT share theirs) this is the identity.
     """
     if np.array_equal(source.offsets, target.offsets):
         return probabilities
     index = np.searchsorted(source.offsets[:, 0], target.offsets[:, 0], side="right") - 1
-    return probabilities[np.clip(index, 0, len(probabilities) - 1)]
+    index = np.clip(index, 0, len(probabilities) - 1)
+    moved = probabilities[index]
+    later = np.flatnonzero(index[1:] == index[:-1]) + 1
+    moved[later, :, INSIDE] += moved[later, :, BEGIN]
+    moved[later, :, BEGIN] = 0.0
+    return moved

@@ -17,30 +17,30 @@ from gateway.combine import Combiner, features
 from gateway.policy import Chain
 from gateway.task import TaskSpec
 from gateway.values import canonical
-from training.calibrate.outputs import Observed, is_right
+from training.calibrate.outputs import Observed
 
 Rows = tuple[list[dict[str, float]], list[float]]
 
 
 def rows(observed: Sequence[Observed], evidence: Chain, task: TaskSpec, name: str) -> Rows:
-    """One row for every different answer that any tier of ``evidence`` proposes: its features, and 1 when it is
-    right."""
+    """One row for every different answer that any tier of ``evidence`` proposes in an annotated document: its
+    features, and 1 when it is right."""
     inputs: list[dict[str, float]] = []
     targets: list[float] = []
     kind = task.fields[name].type
     for item in observed:
-        label = item.document.labels.get(name)
-        if label is None:
-            continue
         answers = {tier: item.answers(tier, task, name) for tier in evidence}
         distinct = {answer.key: answer for found in answers.values() for answer in found}
         for key, answer in distinct.items():
+            right = item.judge(answer, task, name)
+            if right is None:
+                break
             valid = all(
                 canonical(kind, candidate.value, day_first=task.day_first) is not None
                 for candidate in answer.candidates
             )
             inputs.append(features(key, answers, valid=valid))
-            targets.append(float(is_right(answer, label, task, name)))
+            targets.append(float(right))
     return inputs, targets
 
 

@@ -13,12 +13,12 @@ from tqdm import tqdm
 
 from gateway.combine import Answer, answers_of
 from gateway.document import Document, Proposal, TierName, TierOutput, Work
-from gateway.evaluation.dataset import Label, LabelledDocument
+from gateway.evaluation.dataset import LabelledDocument
+from gateway.evaluation.metrics import expected_values, is_right
 from gateway.files import write_text
 from gateway.policy import TierEstimate
 from gateway.task import TaskSpec
 from gateway.tiers.base import Tier
-from gateway.values import equal
 
 log = logging.getLogger(__name__)
 
@@ -34,22 +34,13 @@ class Observed:
         """The answers a tier proposes for a field."""
         return answers_of(self.outputs[tier].proposals.get(name), task.fields[name].many)
 
+    def judge(self, answer: Answer, task: TaskSpec, name: str) -> bool | None:
+        """Whether an answer is what the labels say; ``None`` when the document is not annotated for the field.
 
-def is_right(answer: Answer, label: Label, task: TaskSpec, name: str) -> bool:
-    """Whether an answer is the labelled value (for ``many``: the labelled set of values) under the field's type."""
-    if label is None:
-        return False
-    field = task.fields[name]
-    expected = [label] if isinstance(label, str) else list(label)
-    if not field.many:
-        return any(equal(field.type, answer.candidates[0].value, value, day_first=task.day_first) for value in expected)
-    left = [candidate.value for candidate in answer.candidates]
-    for value in expected:
-        match = next((item for item in left if equal(field.type, item, value, day_first=task.day_first)), None)
-        if match is None:
-            return False
-        left.remove(match)
-    return not left
+        Where the labels say that the field is absent every answer is wrong.
+        """
+        expected = expected_values(task, self.document, name)
+        return None if expected is None else is_right(task, name, expected, [item.value for item in answer.candidates])
 
 
 def observe(

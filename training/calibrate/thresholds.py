@@ -17,9 +17,10 @@ from dataclasses import dataclass
 
 from gateway.combine import Combiner, most_probable
 from gateway.evaluation.bounds import binomial_tail, clopper_pearson_upper
+from gateway.evaluation.metrics import expected_values
 from gateway.policy import Chain, Threshold, chain_name
 from gateway.task import TaskSpec
-from training.calibrate.outputs import Observed, is_right
+from training.calibrate.outputs import Observed
 
 #: Thresholds tried, strictest first; fixed, so that no calibration document shapes it.
 GRID = (0.995, 0.99, 0.98, 0.97, 0.96, 0.95, 0.94, 0.92, 0.9, 0.88, 0.85, 0.82, 0.78, 0.74, 0.7, 0.65, 0.6, 0.55, 0.5,
@@ -52,16 +53,16 @@ def trials(
     kind = task.fields[name].type
     found: list[Trial] = []
     for item in observed:
-        label = item.document.labels.get(name)
-        if label is None:
+        if expected_values(task, item.document, name) is None:
             continue
         stages: list[tuple[float, bool]] = []
         for length in range(1, len(chain) + 1):
             evidence = chain[:length]
-            combiner = combiners[chain_name(evidence)][name]
+            # A chain whose tiers found nothing in development has none; like the cascade, the scores then decide.
+            combiner = combiners.get(chain_name(evidence), {}).get(name)
             answers = {tier: item.answers(tier, task, name) for tier in evidence}
             best, probability = most_probable(answers, combiner, kind, day_first=task.day_first)
-            stages.append((probability, best is not None and is_right(best, label, task, name)))
+            stages.append((probability, best is not None and item.judge(best, task, name) is True))
         found.append(Trial(tuple(stages)))
     return found
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.main import current_home
 from gateway.document import TierName
 from gateway.evaluation.dataset import file_digest, read_dataset
 from gateway.evaluation.split import Split
-from gateway.home import find_home
 from gateway.tiers.base import Tier
 
 
@@ -24,15 +24,12 @@ from gateway.tiers.base import Tier
     "targets",
     type=click.FloatRange(0.5, 0.9999),
     multiple=True,
-    help="Quality targets; by default those of the recipe.",
+    help="Quality targets; by default those of the recipe the models were trained with.",
 )
 @click.option(
     "--allow-seen", is_flag=True, help="Certify on documents the task was trained on (the guarantee is then void)."
 )
-@click.pass_context
-def calibrate(
-    context: click.Context, task: str, data: Path, part: str, targets: tuple[float, ...], allow_seen: bool
-) -> None:
+def calibrate(task: str, data: Path, part: str, targets: tuple[float, ...], allow_seen: bool) -> None:
     """Fit the confidence combiners on the development part and certify accept thresholds on PART.
 
     Takes minutes: models are run once over both parts, and their outputs are kept for the next time.
@@ -41,10 +38,12 @@ def calibrate(
     from gateway.tiers.rules.tier import RulesTier
     from training.cli.train import _show
     from training.pipeline import calibrate_task
-    from training.recipe import Recipe
+    from training.recipe import load_recipe, recipe_of
 
-    home = find_home((context.obj or {}).get("home"))
+    home = current_home()
     spec = home.task(task)
+    kept = home.models / task / "recipe.yaml"
+    targets = targets or load_recipe(kept if kept.is_file() else recipe_of(task)).targets
     documents = read_dataset(data)
     split = Split.load(home.models / task / "split.json")
     held_out = split.select(documents, part)
@@ -61,7 +60,7 @@ def calibrate(
         tiers,
         split.select(documents, "development"),
         held_out,
-        targets or Recipe().targets,
+        targets,
         home.path / ".cascade" / "train" / task / "outputs",
         {
             "command": shlex.join(["cascade", *sys.argv[1:]]),

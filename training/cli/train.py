@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from gateway.home import find_home
+from gateway.cli.main import current_home
 from gateway.policy import Policy
 
 
@@ -35,9 +35,7 @@ from gateway.policy import Policy
 @click.option(
     "--resume/--no-resume", default=True, help="Go on from what an interrupted run kept (the default), or start anew."
 )
-@click.pass_context
 def train(
-    context: click.Context,
     task: str,
     data: Path,
     unlabelled: Path | None,
@@ -54,18 +52,18 @@ def train(
     # Imported here so that `cascade --help` does not load torch.
     from training.pipeline import Pipeline
     from training.recipe import load_recipe, recipe_of
+    from training.run import forget
 
-    home = find_home((context.obj or {}).get("home"))
+    home = current_home()
     spec = home.task(task)
     work = work or home.path / ".cascade" / "train" / task
-    if not resume and work.is_dir():
-        for path in work.glob("*"):
-            if path.is_file():
-                path.unlink()
+    chosen = load_recipe(recipe or recipe_of(task), settings)
+    if not resume:
+        forget(work)
     pipeline = Pipeline(
         home=home,
         task=spec,
-        recipe=load_recipe(recipe or recipe_of(task), settings),
+        recipe=chosen,
         data=data,
         unlabelled=unlabelled,
         out=out or home.models / task,

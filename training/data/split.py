@@ -30,7 +30,8 @@ class SplitSizes:
     validation_seen: float = 0.10
     calibration: float = 0.20
     development: float = 0.08
-    # A group larger than this share stays out of validation-unseen: one merchant must not be the verdict.
+    # A group larger than this share stays out of validation-unseen: one merchant must not be the verdict. A group of
+    # one document never is.
     largest_unseen_group: float = 0.02
 
 
@@ -84,7 +85,8 @@ def make_split(
 
     unseen: list[str] = []
     unseen_documents = 0
-    candidates = sorted(group for group, size in group_size.items() if size <= sizes.largest_unseen_group * total)
+    largest = max(1.0, sizes.largest_unseen_group * total)
+    candidates = sorted(group for group, size in group_size.items() if size <= largest)
     rng.shuffle(candidates)
     for group in candidates:
         if unseen_documents >= round(sizes.validation_unseen * total):

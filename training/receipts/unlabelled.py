@@ -4,7 +4,7 @@
         --unlabelled ../shared/data/receipts/unlabelled.jsonl --out training/results/receipts-unlabelled.csv
 
 Needs a finished ``cascade train receipts`` (its teacher's outputs). Every variant sees the labelled documents equally
-often; one more row is appended for each finished variant and seed, and a row that is there is not computed again, so
+often, and in every epoch at most as many unlabelled ones; one more row is appended for each finished variant and seed, and a row that is there is not computed again, so
 the command resumes.
 """
 
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--unlabelled", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--layers", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--seeds", type=int, default=2)
     arguments = parser.parse_args()
     home = find_home(None)
@@ -96,8 +96,9 @@ def main() -> None:
             if (name, seed) in finished:
                 continue
             examples = pipeline.student_examples(unlabelled)
+            share = min(1.0, len(pipeline.parts["train"]) / max(1, len(unlabelled)))
             started = time.perf_counter()
-            scores = _train(pipeline, examples, name, seed, parts)
+            scores = _train(pipeline, examples, name, seed, share, parts)
             row = {
                 "variant": name,
                 "seed": seed,
@@ -126,13 +127,15 @@ def _train(
     examples: list[Example],
     variant: str,
     seed: int,
+    share: float,
     parts: dict[str, list[LabelledDocument]],
 ) -> dict[str, float]:
     """Train one student and score it (normalised micro F1, 0 to 100) on every part."""
     recipe = pipeline.recipe.student
     base = pipeline.base_directories[recipe.base]
     vocabulary = large.special_tokens(base / "tokenizer.json")
-    loop = replace(recipe.loop, seed=seed, soft_weight=0.0 if variant == "labels" else recipe.loop.soft_weight)
+    soft_weight = 0.0 if variant == "labels" else recipe.loop.soft_weight
+    loop = replace(recipe.loop, seed=seed, soft_weight=soft_weight, unlabelled_share=share)
     recipe = replace(recipe, loop=loop)
     network = student.build(recipe, base, len(pipeline.task.fields))
     student.train_student(network, examples, recipe, vocabulary, None, description=f"{variant} seed {seed}")
