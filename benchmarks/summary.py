@@ -131,14 +131,15 @@ def render() -> str:
     for part, meaning in PARTS.items():
         report = load(f"eval-{part}.json")
         data = report["data"]
+        quality = ", ".join(f"{name} {target:g}" for name, target in report["quality_by_field"].items())
         where = f"{data['documents']} receipts of {data['groups']} {meaning}"
-        blocks.append(f"**{part}**: {where}, quality {report['quality']:g}")
+        blocks.append(f"**{part}**: {where}, quality {quality}")
         blocks += [scores(report), comparison(report)]
         blocks.append(f"`{report['provenance']['command']}`")
     hardware = load("eval-validation-seen.json")["provenance"]["hardware"]
     blocks.append(
-        "Figures are per cent with 95 % intervals from a bootstrap over merchants; about 125 receipts resolve differences"
-        f" of about 2 points, so claim no more. Measured on {hardware['cpu']}, {hardware['cores']} cores."
+        "Figures are per cent with 95 % intervals from a bootstrap over merchants; about 125 receipts resolve"
+        f" differences of about 2 points, so claim no more. Measured on {hardware['cpu']}, {hardware['cores']} cores."
     )
     blocks += [tiers(), unlabelled()]
     return "\n\n".join(block for block in blocks if block)

@@ -144,7 +144,7 @@ class Run:
         task: fields and their types.
         policy: combiners and thresholds; without one nothing is accepted.
         fields: the fields asked for.
-        quality: the target for accepted answers.
+        quality: the target for accepted answers; by default every field's own.
         tiers: the tiers allowed, in order.
         alone: a single tier is to answer everything by itself: whatever it finds is accepted, without a guarantee.
         not_trusted: a field to the tiers whose current version the policy has not measured; they are asked, and what
@@ -162,7 +162,7 @@ class Run:
         policy: Policy | None,
         *,
         fields: Sequence[str],
-        quality: float,
+        quality: float | None = None,
         tiers: Sequence[TierName] = TIERS,
         alone: bool = False,
         not_trusted: Mapping[str, Iterable[TierName]] | None = None,
@@ -171,7 +171,7 @@ class Run:
     ) -> None:
         self._task = task
         self._policy = policy or Policy(task.name)
-        self._quality = quality
+        self._quality = task.qualities(quality)
         self._alone = alone and len(tiers) == 1
         self._unavailable = {tier: why for tier, why in (unavailable or {}).items() if tier in tiers}
         self._tiers = [tier for tier in tiers if tier not in self._unavailable]
@@ -189,12 +189,12 @@ class Run:
         lacking = {
             name: self._policy.targets(run.chain, name)
             for name, run in self._fields.items()
-            if not any(target >= self._quality - 1e-9 for target in self._policy.targets(run.chain, name))
+            if not any(target >= self._quality[name] - 1e-9 for target in self._policy.targets(run.chain, name))
         }
         if lacking:
             raise NotCertified(
-                f"no certified target reaches {self._quality:g} for {', '.join(lacking)}",
-                detail={"certified": lacking, "quality": self._quality},
+                "no certified target reaches " + ", ".join(f"{self._quality[name]:g} for {name}" for name in lacking),
+                detail={"certified": lacking, "quality": {name: self._quality[name] for name in lacking}},
             )
 
     def open_fields(self) -> tuple[str, ...]:
@@ -257,7 +257,7 @@ class Run:
                 run.best, run.confidence = self._untrusted(run)
             run.accepted, run.open = run.best is not None, False
             return
-        run.chosen = chosen = self._policy.threshold(run.chain, name, self._quality)
+        run.chosen = chosen = self._policy.threshold(run.chain, name, self._quality[name])
         first = min(1, len(answered)) if from_start else len(answered)
         proposed = 0
         for stage in range(first, len(answered) + 1):

@@ -154,7 +154,7 @@ class Engine:
             spec,
             task.policy,
             fields=fields,
-            quality=spec.quality if request.quality is None else request.quality,
+            quality=request.quality,
             tiers=spec.tiers if request.tiers is None else request.tiers,
             alone=request.alone,
             not_trusted=task.not_trusted,

@@ -16,7 +16,7 @@ from gateway.values import VALUE_TYPES, ValueType
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _TASK_KEYS = {"task", "description", "quality", "day_first", "closed_labels", "null_means", "tiers", "fields", "prices"}
-_FIELD_KEYS = {"type", "many", "description", "null_means"}
+_FIELD_KEYS = {"type", "many", "description", "null_means", "quality"}
 _PRICE_KEYS = {"currency", "cpu_second"}
 
 
@@ -25,13 +25,18 @@ NullMeaning = Literal["absent", "unannotated"]
 
 @dataclass(frozen=True)
 class FieldSpec:
-    """One thing to extract. ``null_means`` says what a label ``null`` stands for in this field's data."""
+    """One thing to extract.
+
+    ``null_means`` says what a label ``null`` stands for in this field's data; ``quality`` is the field's own default
+    target, ``None`` for the task's.
+    """
 
     name: str
     type: ValueType
     many: bool = False
     description: str = ""
     null_means: NullMeaning = "absent"
+    quality: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,10 @@ class TaskSpec:
     closed_labels: bool = False
     tiers: tuple[TierName, ...] = TIERS
     prices: Prices = field(default_factory=Prices)
+
+    def qualities(self, asked: float | None = None) -> dict[str, float]:
+        """Every field's quality target: the one asked for, else the field's own, else the task's."""
+        return {name: asked or field.quality or self.quality for name, field in self.fields.items()}
 
     def check_fields(self, names: object) -> tuple[str, ...]:
         """The fields asked for, all of them for ``None``, in the task's order.
@@ -102,7 +111,14 @@ def _parse_field(name: str, raw: Any, null_means: NullMeaning, where: str) -> Fi
         raise TaskFileError(f"{where}: field {name}: type {kind!r} is none of {', '.join(VALUE_TYPES)}")
     if "null_means" in raw:
         null_means = _parse_null_means(raw["null_means"], f"{where}: field {name}")
-    return FieldSpec(name, kind, bool(raw.get("many", False)), str(raw.get("description", "")), null_means)
+    quality = None if raw.get("quality") is None else _parse_quality(raw["quality"], f"{where}: field {name}")
+    return FieldSpec(name, kind, bool(raw.get("many", False)), str(raw.get("description", "")), null_means, quality)
+
+
+def _parse_quality(raw: Any, where: str) -> float:
+    if isinstance(raw, bool) or not isinstance(raw, (int, float)) or not 0.5 <= raw < 1:
+        raise TaskFileError(f"{where}: quality must be a number from 0.5 to below 1, found {raw!r}")
+    return float(raw)
 
 
 def load_task(path: Path) -> TaskSpec:
@@ -126,9 +142,7 @@ def load_task(path: Path) -> TaskSpec:
     name = raw.get("task", path.parent.name)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise TaskFileError(f"{path}: task name {name!r} must be lower-case letters, digits, - or _")
-    quality = raw.get("quality", 0.9)
-    if not isinstance(quality, (int, float)) or not 0.5 <= quality < 1:
-        raise TaskFileError(f"{path}: quality must be a number from 0.5 to below 1, found {quality!r}")
+    quality = _parse_quality(raw.get("quality", 0.9), str(path))
     tiers = raw.get("tiers", list(TIERS))
     if not isinstance(tiers, list) or not tiers or any(tier not in TIERS for tier in tiers):
         raise TaskFileError(f"{path}: tiers must be a list of {', '.join(TIERS)}")
@@ -145,7 +159,7 @@ def load_task(path: Path) -> TaskSpec:
         name=name,
         fields={str(key): _parse_field(str(key), value, null_means, str(path)) for key, value in fields.items()},
         description=str(raw.get("description", "")),
-        quality=float(quality),
+        quality=quality,
         day_first=bool(raw.get("day_first", True)),
         closed_labels=bool(raw.get("closed_labels", False)),
         tiers=tuple(tier for tier in TIERS if tier in tiers),

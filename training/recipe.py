@@ -100,7 +100,7 @@ def _checked(value: Any, kind: type, name: str) -> Any:
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:
-        raise ConfigurationError(f"recipe: {name} must be a {kind.__name__}, found {value!r}")
+        raise ConfigurationError(f"recipe: {name} must be of type {kind.__name__}, found {value!r}")
     return value
 
 

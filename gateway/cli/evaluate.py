@@ -72,11 +72,12 @@ def evaluate(
         runs = _run(session, selection, names, quality)
         loaded = session.task
     bootstrap = GroupBootstrap(selection.groups, resamples=RESAMPLES, seed=SEED)
-    asked = spec.quality if quality is None else quality
+    asked = spec.qualities(quality)
     report = {
         "format": FORMAT,
         "task": task,
-        "quality": asked,
+        "quality": spec.quality if quality is None else quality,
+        "quality_by_field": asked,
         "data": {
             "path": str(data),
             "part": part,
@@ -136,8 +137,8 @@ def _problems(task: LoadedTask, runs: Mapping[SystemName, SystemRun]) -> list[st
     return [problem for problem in task.problems if problem not in told]
 
 
-def _uncertified(task: LoadedTask, quality: float) -> list[str]:
-    """A note on the fields for which the cascade can accept nothing at this quality."""
+def _uncertified(task: LoadedTask, qualities: Mapping[str, float]) -> list[str]:
+    """A note on the fields for which the cascade can accept nothing at their quality."""
     if task.policy is None:
         return []
     chain = tuple(tier for tier in task.spec.tiers if tier not in task.unavailable)
@@ -145,13 +146,14 @@ def _uncertified(task: LoadedTask, quality: float) -> list[str]:
         name
         for name in task.spec.fields
         if not any(
-            target >= quality - 1e-9
+            target >= qualities[name] - 1e-9
             for target in task.policy.targets(
                 tuple(tier for tier in chain if tier not in task.not_trusted.get(name, ())), name
             )
         )
     ]
-    return [f"quality {quality:g} is not certified for {', '.join(lacking)}: all in review"] if lacking else []
+    asked = ", ".join(f"{qualities[name]:g} for {name}" for name in lacking)
+    return [f"not certified, so all in review: quality {asked}"] if lacking else []
 
 
 def _provenance(task: LoadedTask, data: Path, split: Path) -> dict[str, Any]:

@@ -37,13 +37,20 @@ def render(report: Mapping[str, Any]) -> str:
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
+def _quality(by_field: Mapping[str, float]) -> str:
+    """One figure when all fields have the same, else each field's."""
+    if len(set(by_field.values())) == 1:
+        return f"{next(iter(by_field.values())):g}"
+    return ", ".join(f"{name} {quality:g}" for name, quality in by_field.items())
+
+
 def _heading(report: Mapping[str, Any]) -> list[str]:
     data = report["data"]
     part = f"part {data['part']}" if data["part"] else "all documents"
     bootstrap = report["bootstrap"]
     return [
         f"task {report['task']}, {part}: {data['documents']} documents in {data['groups']} groups, "
-        f"quality {report['quality']:g}",
+        f"quality {_quality(report['quality_by_field'])}",
         f"[ ] are {bootstrap['level']:.0%} intervals: of F1 and ratios over {bootstrap['resamples']} resamples"
         " of groups, of errors exact",
     ]

@@ -30,8 +30,8 @@ def task_description(task: LoadedTask) -> dict[str, Any]:
         "description": spec.description,
         "quality": spec.quality,
         "fields": {
-            name: {"type": field.type, "many": field.many, "description": field.description}
-            for name, field in spec.fields.items()
+            name: {"type": field.type, "many": field.many, "quality": quality, "description": field.description}
+            for (name, field), quality in zip(spec.fields.items(), spec.qualities().values(), strict=True)
         },
         "tiers": {tier: tier_description(task, tier) for tier in spec.tiers},
         "certified": certified_targets(task.policy),

@@ -63,7 +63,7 @@ def _fit(
 
 
 def fit_combiners(
-    observed: Sequence[Observed], evidence: Chain, task: TaskSpec, *, strength: float = 0.3
+    observed: Sequence[Observed], evidence: Chain, task: TaskSpec, *, strength: float = 10.0
 ) -> dict[str, Combiner]:
     """A combiner a field for exactly these tiers' evidence.
 

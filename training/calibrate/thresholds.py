@@ -3,8 +3,8 @@
 For one field, chain and target, every threshold λ of a fixed grid gives a hypothesis "among the present answers
 accepted at λ more than 1 − target are wrong". Given how many documents are accepted, the number of wrong ones is
 binomial, so p(λ) = P(Bin(accepted, 1 − target) ≤ errors) is a valid p-value. The hypotheses are tested at level δ in
-an order fixed beforehand: from a starting threshold chosen on the *development* documents down to laxer, cheaper
-ones, until the first is not rejected. The last one rejected is used. The chance that the threshold used breaks the
+an order fixed beforehand: from the strictest threshold that would accept most *development* documents down to laxer,
+cheaper ones, until the first is not rejected. The last one rejected is used. The chance that the threshold used breaks the
 target is then at most δ, over the draw of the calibration documents (Angelopoulos et al. 2021, "Learn then Test",
 proposition on fixed-sequence testing). It holds for documents drawn like the calibration documents, for each field,
 chain and target by itself (no correction over the fields).
@@ -25,6 +25,9 @@ from training.calibrate.outputs import Observed
 #: Thresholds tried, strictest first; fixed, so that no calibration document shapes it.
 GRID = (0.995, 0.99, 0.98, 0.97, 0.96, 0.95, 0.94, 0.92, 0.9, 0.88, 0.85, 0.82, 0.78, 0.74, 0.7, 0.65, 0.6, 0.55, 0.5,
         0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05, 0.0)  # fmt: skip
+
+#: Share of development documents that the first threshold tested accepts at least.
+START_SHARE = 0.6
 
 
 @dataclass(frozen=True)
@@ -73,22 +76,16 @@ def count(found: Sequence[Trial], threshold: float) -> tuple[int, int]:
     return len(judged), judged.count(False)
 
 
-def _start(development: Sequence[Trial], documents: int, risk: float) -> int:
-    """The grid index whose test looks most likely to succeed with ``documents`` documents, judged on development
-    trials alone.
+def _start(development: Sequence[Trial]) -> int:
+    """The grid index of the strictest threshold that accepts START_SHARE of the development trials, else the laxest.
+
+    A stricter one would accept too few documents to certify anything; the test would end before it began.
     """
-    best, best_p = 0, 2.0
     for index, threshold in enumerate(GRID):
-        accepted, errors = count(development, threshold)
-        if not accepted:
-            continue
-        # Half an error is added: a rate of exactly zero is never to be believed.
-        rate = (errors + 0.5) / (accepted + 1)
-        expected = round(accepted / len(development) * documents)
-        p_value = binomial_tail(round(rate * expected), expected, risk)
-        if p_value < best_p:
-            best, best_p = index, p_value
-    return best
+        accepted, _ = count(development, threshold)
+        if accepted >= START_SHARE * len(development):
+            return index
+    return len(GRID) - 1
 
 
 def labels_needed(error_rate: float, accepted_share: float, risk: float, delta: float) -> int | None:
@@ -117,7 +114,7 @@ def choose(development: Sequence[Trial], calibration: Sequence[Trial], target: f
     documents = len(calibration)
     certified: float | None = None
     if development and calibration:
-        for threshold in GRID[_start(development, documents, risk) :]:
+        for threshold in GRID[_start(development) :]:
             accepted, errors = count(calibration, threshold)
             if not accepted or binomial_tail(errors, accepted, risk) > delta:
                 break
@@ -125,13 +122,19 @@ def choose(development: Sequence[Trial], calibration: Sequence[Trial], target: f
     if certified is not None:
         accepted, errors = count(calibration, certified)
         return Threshold(certified, True, accepted, errors, documents, clopper_pearson_upper(errors, accepted, delta))
-    steering = GRID[0]
-    for threshold in GRID:
-        accepted, errors = count(calibration, threshold)
-        if accepted and errors / accepted > risk:
-            break
-        steering = threshold
+    steering = _steering(calibration, risk)
     accepted, errors = count(calibration, steering)
     needed = labels_needed(errors / accepted, accepted / documents, risk, delta) if accepted else None
     bound = clopper_pearson_upper(errors, accepted, delta) if accepted else 1.0
     return Threshold(steering, False, accepted, errors, documents, bound, needed)
+
+
+def _steering(calibration: Sequence[Trial], risk: float) -> float:
+    """The laxest threshold with at most ``risk`` errors among accepted, else the one with the fewest."""
+    best, fewest = GRID[0], 2.0
+    for threshold in GRID:
+        accepted, errors = count(calibration, threshold)
+        rate = max(errors / accepted, risk) if accepted else 1.0
+        if rate <= fewest:
+            best, fewest = threshold, rate
+    return best

@@ -19,8 +19,8 @@ from gateway.evaluation.dataset import LabelledDocument
 from gateway.values import DATE_PATTERN, MONEY_PATTERN, ValueType, canonical, date_of_match, money_of_match
 
 _DECIMALS = regex.compile(r"[.,]\d\d?$")
-# A number that is no part of a longer one, of a date or of a word.
-_NUMBER = regex.compile(r"(?<![\w.,])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?!\w|[.,]\d)")
+# A number that is no part of a longer one, of a date, a time or a word.
+_NUMBER = regex.compile(r"(?<![\w.,/:-])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?!\w|[.,/:-]\d)")
 
 Span = tuple[int, int]
 How = Literal["given", "exact", "value", "folded", "fuzzy", "missing"]
