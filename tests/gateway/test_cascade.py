@@ -349,7 +349,10 @@ def test_after_a_failure_stages_are_gone_through_again_from_the_first():
 def test_strictness_refuses_what_is_not_certified_and_says_what_is():
     with pytest.raises(NotCertified) as caught:
         Run(TASK, simple_policy(), fields=("total", "items"), quality=0.95, strict=True)
-    assert caught.value.detail == {"certified": {"total": [0.9], "items": [0.9]}, "quality": 0.95}
+    assert caught.value.detail == {
+        "certified": {"total": [0.9], "items": [0.9]},
+        "quality": {"total": 0.95, "items": 0.95},
+    }
     Run(TASK, simple_policy(), fields=("total",), quality=0.9, strict=True)
     Run(TASK, None, fields=("total",), quality=0.9, strict=True, tiers=("rules",), alone=True)
     with pytest.raises(NotCertified):
@@ -365,3 +368,14 @@ def test_only_the_tier_asked_may_answer():
 def test_nonsense_scores_are_never_accepted():
     _, total = one_field({tier: found(("9.00", float("nan"))) for tier in TIERS}, simple_policy())
     assert total.state == "review"
+
+
+def test_a_field_has_its_own_default_quality_and_a_request_overrides_it():
+    strict = replace(TASK, fields={**TASK.fields, "total": replace(TASK.fields["total"], quality=0.95)})
+    assert strict.qualities() == {**dict.fromkeys(TASK.fields, TASK.quality), "total": 0.95}
+    assert set(strict.qualities(0.8).values()) == {0.8}
+    # The policy certifies 0.9 and no more: the field that wants 0.95 stays in review.
+    for quality, states in ((None, ("review", "accepted")), (0.9, ("accepted", "accepted"))):
+        run = Run(strict, simple_policy(), fields=("total", "items"), quality=quality, tiers=("rules",))
+        run.absorb("rules", TierOutput({name: found(("9.00", 0.99)) for name in ("total", "items")}))
+        assert tuple(run.result().fields[name].state for name in ("total", "items")) == states

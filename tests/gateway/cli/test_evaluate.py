@@ -106,9 +106,10 @@ def test_quality_and_limit(cascade, models, policy, data, split):
     arguments = ("--part", "validation", "--systems", "cascade", "--quality", "0.95", "--limit", "1", "--json", "-")
     report = json.loads(cascade("eval", "notes", data, *arguments).stdout)
     assert report["quality"] == 0.95
+    assert set(report["quality_by_field"].values()) == {0.95}
     assert report["data"]["documents"] == 1
     assert report["systems"]["cascade"]["decisions"]["accepted"] == 0
-    assert any("quality 0.95 is not certified for total, item" in note for note in report["notes"])
+    assert any("quality 0.95 for total, 0.95 for item" in note for note in report["notes"])
 
 
 @pytest.mark.parametrize("part", [[], ["--part", "train"]])

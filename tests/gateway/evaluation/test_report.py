@@ -191,6 +191,7 @@ def rendered(report):
     heading = {
         "task": "notes",
         "quality": 0.9,
+        "quality_by_field": {"total": 0.9, "items": 0.95},
         "data": {"part": None, "documents": 3, "groups": 2},
         "bootstrap": {"level": 0.95, "resamples": 2000},
     }

@@ -57,7 +57,7 @@ def test_tasks_are_listed_and_described(shared_service: Any) -> None:
     listed = shared_service.client.get("/v1/tasks").json()["tasks"]
     assert [(task["task"], task["fields"]) for task in listed] == [("bills", ["shop", "total", "item"])]
     task = shared_service.client.get("/v1/tasks/bills").json()
-    assert task["fields"]["item"] == {"type": "text", "many": True, "description": ""}
+    assert task["fields"]["item"] == {"type": "text", "many": True, "quality": 0.9, "description": ""}
     assert task["quality"] == 0.9
     assert task["certified"]["rules+student"]["total"] == [0.9]  # 0.99 is there, but not certified
     assert set(task["tiers"]) == {"rules", "student", "large"}

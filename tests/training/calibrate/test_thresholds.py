@@ -1,0 +1,254 @@
+"""Accept thresholds: the promise is kept in repeated trials, and there is something to promise."""
+
+import math
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.combine import Combiner
+from gateway.evaluation.bounds import clopper_pearson_upper, labels_to_certify
+from gateway.evaluation.dataset import LabelledDocument
+from tests.training.calibrate.synthetic import TASK, observed, output
+from training.calibrate.outputs import Observed
+from training.calibrate.thresholds import GRID, Trial, choose, count, labels_needed, trials
+
+DELTA, TARGET = 0.05, 0.9
+REPEATS = 400
+#: Violations that are still no evidence against 5 %: mean and three standard deviations of Bin(400, 0.05).
+ALLOWED = REPEATS * DELTA + 3 * math.sqrt(REPEATS * DELTA * (1 - DELTA))
+
+
+def single(rng, risk_of):
+    """A trial of one tier that is wrong with probability ``risk_of(p)`` when it says p."""
+    probability = rng.betavariate(4, 1)
+    return Trial(((probability, rng.random() >= risk_of(probability)),))
+
+
+def staged(rng, risk_of):
+    """A trial of three tiers, of which the later ones know more but often fail together with the first."""
+    hard = rng.random()
+    stages = []
+    for skill in (0.0, 0.3, 0.6):
+        if rng.random() < 0.1:
+            stages.append((-1.0, False))
+            continue
+        probability = min(0.999, max(0.0, (1 - hard * (1 - skill)) ** 0.5 + rng.gauss(0, 0.1)))
+        stages.append((probability, rng.random() >= max(risk_of(probability), 0.2 * hard * (1 - skill))))
+    return Trial(tuple(stages))
+
+
+def overconfident(probability):
+    return min(1.0, 1.6 * (1 - probability) + 0.03)
+
+
+def shrunk(probability):
+    return 0.2 * (1 - probability)
+
+
+def constant(_probability):
+    return 0.101
+
+
+def upside_down(probability):
+    """The surer it says it is, the more often it is wrong."""
+    return 0.02 + 0.3 * probability
+
+
+@pytest.mark.parametrize("draw", [single, staged])
+@pytest.mark.parametrize("risk_of", [overconfident, shrunk, constant, upside_down])
+def test_the_share_of_broken_promises_is_at_most_delta(draw, risk_of):
+    rng = random.Random(f"{draw.__name__} {risk_of.__name__}")
+    population = [draw(rng, risk_of) for _ in range(3000)]
+    truth = {threshold: count(population, threshold) for threshold in GRID}
+    broken = certified = 0
+    for _ in range(REPEATS):
+        chosen = choose(rng.choices(population, k=60), rng.choices(population, k=150), TARGET, DELTA)
+        if chosen.certified:
+            certified += 1
+            accepted, errors = truth[chosen.value]
+            broken += errors > (1 - TARGET) * accepted
+    assert broken <= ALLOWED
+    if risk_of is shrunk:
+        # A promise that is never given is easily kept.
+        assert certified > 0.5 * REPEATS
+
+
+def test_thresholds_that_are_only_ever_just_too_lax_are_rarely_certified():
+    """The hardest case: every threshold's error lies at the edge, so each test is wrong as often as it may be."""
+    rng = random.Random(1)
+    certified = sum(
+        choose(
+            [single(rng, constant) for _ in range(60)], [single(rng, constant) for _ in range(200)], TARGET, DELTA
+        ).certified
+        for _ in range(REPEATS)
+    )
+    assert certified <= ALLOWED
+
+
+@pytest.mark.parametrize(("target", "labels"), [(0.95, 59), (0.98, 149), (0.99, 299)])
+def test_how_many_labels_without_an_error_certify(target, labels):
+    development = [Trial(((0.999, True),))] * 100
+    assert choose(development, [Trial(((0.999, True),))] * labels, target, DELTA).certified
+    refused = choose(development, [Trial(((0.999, True),))] * (labels - 1), target, DELTA)
+    assert not refused.certified
+    assert refused.labels_needed == labels
+    assert labels_needed(0.0, 1.0, 1 - target, DELTA) == labels_to_certify(1 - target, DELTA) == labels
+    # Where half the documents are accepted it takes twice as many.
+    assert labels_needed(0.0, 0.5, 1 - target, DELTA) == 2 * labels
+
+
+def test_errors_cost_labels_and_too_many_cannot_be_outweighed():
+    needed = [labels_needed(rate, 1.0, 0.05, DELTA) for rate in (0.0, 0.01, 0.02, 0.03)]
+    assert needed == sorted(needed)
+    assert needed[0] < needed[-1]
+    assert labels_needed(0.05, 1.0, 0.05, DELTA) is None
+    assert labels_needed(0.2, 1.0, 0.05, DELTA) is None
+    assert labels_needed(0.0, 0.0, 0.05, DELTA) is None
+
+
+def test_a_target_that_cannot_be_certified_is_reported_with_what_was_seen():
+    calibration = [Trial(((0.9, number % 4 > 0),)) for number in range(40)]
+    far = choose(calibration, calibration, 0.97, DELTA)
+    assert not far.certified
+    assert far.documents == 40
+    assert far.labels_needed is None  # at this rate no number would do
+    near = choose(calibration, calibration, 0.7, DELTA)
+    assert not near.certified
+    assert (near.accepted, near.errors, near.documents) == (40, 10, 40)
+    assert near.bound == clopper_pearson_upper(10, 40, DELTA) > 0.3
+    assert near.labels_needed > 40
+
+
+def test_an_uncertified_threshold_escalates_what_is_likely_wrong():
+    """It is the laxest that kept to the target on what was seen."""
+    calibration = [Trial(((0.96, True),))] * 9 + [Trial(((0.8, number % 2 > 0),)) for number in range(10)]
+    found = choose(calibration, calibration, 0.9, DELTA)
+    assert not found.certified
+    assert 0.8 < found.value <= 0.96
+    assert (found.accepted, found.errors) == (9, 0)
+
+
+def test_a_certified_threshold_carries_its_evidence():
+    development = [Trial(((0.9, True),))] * 50
+    calibration = [Trial(((0.9, number != 0),)) for number in range(80)] + [Trial(((0.2, False),))] * 20
+    found = choose(development, calibration, TARGET, DELTA)
+    assert found.certified
+    assert (found.accepted, found.errors, found.documents) == (80, 1, 100)
+    assert 0.2 < found.value <= 0.9
+    assert found.bound == clopper_pearson_upper(1, 80, DELTA) <= 1 - TARGET
+    assert found.labels_needed is None
+
+
+@pytest.mark.parametrize(("development", "calibration"), [(0, 0), (0, 100), (100, 0), (1, 1)])
+def test_without_enough_documents_nothing_is_certified(development, calibration):
+    right = Trial(((0.99, True),))
+    found = choose([right] * development, [right] * calibration, TARGET, DELTA)
+    assert not found.certified
+    assert found.documents == calibration
+
+
+def test_tiers_that_found_nothing_certify_nothing():
+    nothing = [Trial(((-1.0, False),))] * 100
+    found = choose(nothing, nothing, TARGET, DELTA)
+    assert (found.certified, found.accepted, found.errors) == (False, 0, 0)
+
+
+probabilities = st.sampled_from([-1.0, 0.0, 0.1, 0.3, 0.52, 0.7, 0.83, 0.9, 0.955, 0.99, 0.999])
+stage = st.tuples(probabilities, st.booleans()).map(lambda pair: (pair[0], pair[1] and pair[0] >= 0))
+sets = st.integers(1, 3).flatmap(
+    lambda stages: st.lists(
+        st.lists(stage, min_size=stages, max_size=stages).map(lambda row: Trial(tuple(row))), max_size=40
+    )
+)
+targets = st.sampled_from([0.5, 0.7, 0.8, 0.9, 0.95])
+
+
+@given(sets, st.sampled_from(GRID))
+def test_what_is_accepted_is_decided_at_the_first_stage_that_passes(found, threshold):
+    accepted, errors = count(found, threshold)
+    judged = []
+    for trial in found:
+        passing = [right for probability, right in trial.stages if probability >= threshold]
+        if passing:
+            judged.append(passing[0])
+    assert (accepted, errors) == (len(judged), judged.count(False))
+
+
+@given(sets, st.sampled_from(GRID), st.sampled_from(GRID))
+def test_a_laxer_threshold_accepts_no_fewer(found, one, other):
+    assert count(found, max(one, other))[0] <= count(found, min(one, other))[0]
+
+
+@settings(max_examples=200)
+@given(sets, sets, targets, st.floats(0.01, 0.4))
+def test_the_evidence_is_what_the_threshold_accepts(development, calibration, target, delta):
+    found = choose(development, calibration, target, delta)
+    assert found.value in GRID
+    assert found.documents == len(calibration)
+    assert (found.accepted, found.errors) == count(calibration, found.value)
+    if found.certified:
+        assert found.accepted > 0
+        assert found.bound <= 1 - target + 1e-9
+    else:
+        assert found.bound == (clopper_pearson_upper(found.errors, found.accepted, delta) if found.accepted else 1.0)
+
+
+@settings(max_examples=200)
+@given(sets, sets, targets, st.data())
+def test_fewer_errors_never_make_a_threshold_stricter(development, calibration, target, data):
+    before = choose(development, calibration, target, DELTA)
+    mended = [
+        Trial(
+            tuple(
+                (probability, right or (probability >= 0 and data.draw(st.booleans())))
+                for probability, right in trial.stages
+            )
+        )
+        for trial in calibration
+    ]
+    after = choose(development, mended, target, DELTA)
+    if before.certified:
+        assert after.certified
+        assert after.value <= before.value
+
+
+@settings(max_examples=200)
+@given(sets, sets, targets, st.floats(0.01, 0.2))
+def test_less_confidence_never_makes_a_threshold_stricter(development, calibration, target, delta):
+    strict, lax = (choose(development, calibration, target, level) for level in (delta, 2 * delta))
+    if strict.certified:
+        assert lax.certified
+        assert lax.value <= strict.value
+
+
+SURE = Combiner(0.0, {"student.logit": 1.0, "large.logit": 1.0})
+
+
+def test_trials_see_what_the_cascade_sees_stage_by_stage():
+    data = [
+        observed("a", "1", student={"a": 0.9}, large={"a": 0.9}),
+        observed("a", "2", student={"b": 0.9}, large={"a": 0.99}),
+        observed("a", "3", student={}, large={}),
+        observed(None, "4", student={"b": 0.9}, large={"b": 0.9}),
+        Observed(LabelledDocument("5", "5", {}), {tier: output({"a": 0.9}) for tier in ("student", "large")}),
+    ]
+    combiners = {chain: {"shop": SURE} for chain in ("student", "student+large")}
+    found = trials(data, ("student", "large"), combiners, TASK, "shop")
+    # The document that is not annotated is left out; in the one whose field is absent every answer is wrong.
+    assert len(found) == 4
+    assert [[right for _, right in trial.stages] for trial in found] == [
+        [True, True],
+        [False, True],
+        [False, False],
+        [False, False],
+    ]
+    assert found[0].stages[0][0] == pytest.approx(0.9)
+    assert found[0].stages[1][0] == pytest.approx(81 / 82)
+    assert [probability for probability, _ in found[2].stages] == [-1.0, -1.0]
+
+
+def test_without_a_combiner_the_tiers_own_scores_decide():
+    (trial,) = trials([observed("a", "1", student={"a": 0.7, "b": 0.6})], ("student",), {"student": {}}, TASK, "shop")
+    assert trial.stages == ((0.7, True),)

@@ -1,0 +1,116 @@
+"""``cascade calibrate``: the policy made anew, and documents it must not be made from."""
+
+import json
+import shutil
+
+import pytest
+import yaml
+
+from gateway.home import Home
+from gateway.policy import Policy
+from tests.training.bills import cascade
+
+
+@pytest.fixture
+def home(bills, tmp_path):
+    """A copy of the trained home, with outputs and built models already there."""
+    shutil.copytree(bills.home.path, tmp_path / "home")
+    shutil.copytree(bills.home.path.parent / "cache", tmp_path / "cache")
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def calibrate(home, bills):
+    def call(*more):
+        return cascade(home.path, "calibrate", "bills", "--data", bills.data, *more)
+
+    return call
+
+
+def policy_of(home):
+    return Policy.load(home.models / "bills" / "policy.json")
+
+
+def test_it_comes_to_what_training_came_to(calibrate, home, bills):
+    (home.models / "bills" / "policy.json").unlink()
+    result = calibrate()
+    assert result.exit_code == 0, result.output
+    assert "rules+student+large      total        certified: 0.6, 0.8" in result.output
+    ours, theirs = policy_of(home), Policy.load(bills.models / "policy.json")
+    assert ours.thresholds == theirs.thresholds
+    assert ours.combiners == theirs.combiners
+    assert ours.versions == theirs.versions
+    assert ours.about["part"] == "calibration"
+    assert ours.about["seen_allowed"] is False
+
+
+def test_targets_are_the_recipe_s_or_those_asked_for(calibrate, home):
+    assert calibrate("--target", "0.7", "--target", "0.9").exit_code == 0
+    assert {
+        target for fields in policy_of(home).thresholds.values() for found in fields.values() for target in found
+    } == {0.7, 0.9}
+    kept = home.models / "bills" / "recipe.yaml"
+    kept.write_text(yaml.safe_dump({"targets": [0.55]}), "utf-8")
+    assert calibrate().exit_code == 0
+    assert set(policy_of(home).thresholds["rules"]["total"]) == {0.55}
+
+
+def test_changed_rules_are_measured_again(calibrate, home):
+    before = policy_of(home).versions["rules"]
+    path = home.rules / "bills" / "total.yaml"
+    path.write_text(path.read_text("utf-8").replace("TOTAL RM", "TOTAL RM?"), "utf-8")
+    assert calibrate().exit_code == 0
+    after = policy_of(home).versions["rules"]
+    assert after["total"] != before["total"]
+    assert after["shop"] == before["shop"]
+
+
+def test_without_the_large_tier_it_says_so_and_goes_on(calibrate, home):
+    shutil.rmtree(home.models / "bills" / "large")
+    result = calibrate()
+    assert result.exit_code == 0
+    assert "calibrating without large: no model in" in result.output
+    assert set(policy_of(home).thresholds) == {"rules", "student", "rules+student"}
+
+
+@pytest.mark.parametrize("part", ["train", "development"])
+def test_documents_that_models_were_made_from_are_refused(calibrate, home, part):
+    before = (home.models / "bills" / "policy.json").read_bytes()
+    result = calibrate("--part", part)
+    assert result.exit_code == 2
+    assert "error[seen-documents]" in result.output
+    assert (home.models / "bills" / "policy.json").read_bytes() == before
+    assert calibrate("--part", part, "--allow-seen").exit_code == 0
+    assert policy_of(home).about["seen_allowed"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--part", "none"], 'no part "none" in the split; there are: train, development'),
+        (["--target", "1.5"], "1.5 is not in the range"),
+        (["--target", "high"], "is not a valid float"),
+    ],
+)
+def test_wrong_use_leaves_with_2(calibrate, arguments, problem):
+    result = calibrate(*arguments)
+    assert result.exit_code == 2
+    assert problem in result.output
+
+
+def test_a_text_that_changed_since_the_split_is_noticed(home, bills, tmp_path):
+    lines = [json.loads(line) for line in bills.data.read_text("utf-8").splitlines()]
+    for raw in lines:
+        raw["text"] += " "
+    data = tmp_path / "changed.jsonl"
+    data.write_text("\n".join(map(json.dumps, lines)) + "\n", "utf-8")
+    result = cascade(home.path, "calibrate", "bills", "--data", data)
+    assert result.exit_code == 2
+    assert "have another text than when the split was made" in result.output
+
+
+def test_a_task_that_was_never_split(home, bills):
+    (home.models / "bills" / "split.json").unlink()
+    result = cascade(home.path, "calibrate", "bills", "--data", bills.data)
+    assert result.exit_code == 2
+    assert "cascade train" in result.output

@@ -1,0 +1,224 @@
+"""The training loop on a model of one embedding and one linear layer."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from training.examples import IGNORE, Example
+from training.loop import LoopSettings, Vocabulary, train
+
+WORDS, FIELDS = 40, 2
+VOCABULARY = Vocabulary(pad=0, mask=1, special=(0, 2, 3))
+SETTINGS = LoopSettings(epochs=4, learning_rate=0.02, head_learning_rate=0.02, token_budget=60)
+
+
+class Tagger(nn.Module):
+    """Tags each token by itself. ``fail_at`` interrupts that forward pass; ``seen`` keeps what it was given."""
+
+    def __init__(self, seed=0, fail_at=None):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.embedding = nn.Embedding(WORDS, 16)
+        self.dropout = nn.Dropout(0.2)
+        self.head = nn.Linear(16, FIELDS * 3)
+        self.fail_at = fail_at
+        self.seen = []
+
+    def forward(self, input_ids, attention_mask):
+        assert torch.equal(attention_mask == 0, input_ids == VOCABULARY.pad)
+        if len(self.seen) == self.fail_at:
+            raise KeyboardInterrupt
+        self.seen.append(input_ids.clone())
+        return self.head(self.dropout(self.embedding(input_ids))).unflatten(-1, (FIELDS, 3))
+
+
+def make_example(generator, unlabelled=False):
+    """Token t has tag t % 3 in the first field and (t + 1) % 3 in the second."""
+    inside = generator.integers(4, WORDS, generator.integers(3, 12))
+    ids = np.concatenate(([2], inside, [3]))
+    targets = np.stack([ids % 3, (ids + 1) % 3], axis=1)
+    targets[[0, -1]] = IGNORE
+    soft = np.eye(3, dtype=np.float32)[targets.clip(0)] if unlabelled else None
+    if unlabelled:
+        targets = np.full_like(targets, IGNORE)
+    return Example(ids, targets, {}, soft)
+
+
+def examples(labelled=40, unlabelled=0):
+    generator = np.random.default_rng(0)
+    return [make_example(generator, index >= labelled) for index in range(labelled + unlabelled)]
+
+
+def accuracy(model):
+    model.eval()
+    ids = torch.arange(4, WORDS)[None]
+    found = model(ids, torch.ones_like(ids)).argmax(-1)[0]
+    return (found == torch.stack([ids[0] % 3, (ids[0] + 1) % 3], dim=1)).float().mean().item()
+
+
+def weights(model):
+    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+
+
+def same(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_it_learns():
+    model = Tagger()
+    settings = replace(SETTINGS, epochs=12)
+    history = train(model, examples(), settings, VOCABULARY)
+    assert [record["epoch"] for record in history] == list(range(1, 13))
+    assert history[-1]["loss"] < 0.5 * history[0]["loss"]
+    assert accuracy(model) > 0.95
+
+
+def test_it_learns_from_a_teacher_alone():
+    model = Tagger()
+    settings = replace(SETTINGS, epochs=12, soft_weight=1.0, temperature=1.0)
+    train(model, examples(labelled=0, unlabelled=40), settings, VOCABULARY)
+    assert accuracy(model) > 0.95
+
+
+def test_a_seed_fixes_the_result():
+    runs = []
+    for seed in (0, 0, 1):
+        model = Tagger()
+        train(model, examples(), replace(SETTINGS, seed=seed), VOCABULARY)
+        runs.append(weights(model))
+    assert same(runs[0], runs[1])
+    assert not same(runs[0], runs[2])
+
+
+@pytest.mark.parametrize("where", ["in the second epoch", "after the second epoch"])
+def test_an_interrupted_training_ends_as_an_uninterrupted_one(tmp_path, where):
+    data = examples(30, 30)
+    settings = replace(SETTINGS, soft_weight=0.5, unlabelled_share=0.5, accumulation=2, equal_occurrences=1)
+    straight = Tagger()
+    history = train(straight, data, settings, VOCABULARY)
+    batches = len(straight.seen) / settings.epochs
+
+    def stop(_network, epoch):
+        if epoch == 2 and where.startswith("after"):
+            raise KeyboardInterrupt
+        return ""
+
+    checkpoint = tmp_path / "model.pt"
+    broken = Tagger(fail_at=int(1.5 * batches) if where.startswith("in") else None)
+    with pytest.raises(KeyboardInterrupt):
+        train(broken, data, settings, VOCABULARY, checkpoint=checkpoint, evaluate=stop)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
+
+    # Neither fresh weights nor the state of the process's random numbers matter: the checkpoint has it all.
+    resumed = Tagger(seed=99)
+    torch.manual_seed(12345)
+    continued = train(resumed, data, settings, VOCABULARY, checkpoint=checkpoint)
+    assert len(resumed.seen) == len(straight.seen) - len(straight.seen) // settings.epochs
+    assert same(weights(resumed), weights(straight))
+    assert [record["loss"] for record in continued] == [record["loss"] for record in history]
+
+
+def test_a_finished_training_is_only_loaded(tmp_path):
+    first, again = Tagger(), Tagger(seed=5)
+    checkpoint = tmp_path / "model.pt"
+    history = train(first, examples(), SETTINGS, VOCABULARY, checkpoint=checkpoint)
+    assert train(again, examples(), SETTINGS, VOCABULARY, checkpoint=checkpoint) == history
+    assert again.seen == []
+    assert same(weights(first), weights(again))
+
+
+@pytest.mark.parametrize("changed", [{"settings": replace(SETTINGS, learning_rate=0.01)}, {"data": examples(39)}])
+def test_a_checkpoint_of_other_settings_or_examples_is_not_continued(tmp_path, changed):
+    checkpoint = tmp_path / "model.pt"
+    train(Tagger(), examples(), SETTINGS, VOCABULARY, checkpoint=checkpoint)
+    settings, data = changed.get("settings", SETTINGS), changed.get("data", examples())
+    fresh, beside = Tagger(), Tagger()
+    train(fresh, data, settings, VOCABULARY, checkpoint=checkpoint)
+    train(beside, data, settings, VOCABULARY)
+    assert same(weights(fresh), weights(beside))
+
+
+def rows_of(model, epoch, epochs):
+    """The examples an epoch's batches showed, by their tokens (equal batches an epoch assumed)."""
+    size = len(model.seen) // epochs
+    return [
+        tuple(row[row != VOCABULARY.pad].tolist())
+        for batch in model.seen[epoch * size : (epoch + 1) * size]
+        for row in batch
+    ]
+
+
+def test_every_epoch_shows_all_labelled_examples_and_its_own_share_of_the_others():
+    data = examples(20, 40)
+    keys = [tuple(item.ids.tolist()) for item in data]
+    assert len(set(keys)) == len(keys)
+    # One example a batch, so that epochs have equally many.
+    settings = replace(SETTINGS, epochs=3, token_budget=1, token_noise=0.0, unlabelled_share=0.25, soft_weight=1.0)
+    model = Tagger()
+    train(model, data, settings, VOCABULARY)
+    drawn = []
+    for epoch in range(3):
+        shown = rows_of(model, epoch, 3)
+        assert len(shown) == len(set(shown)) == 20 + 10
+        assert set(keys[:20]) <= set(shown)
+        drawn.append(set(shown) - set(keys[:20]))
+        assert drawn[-1] <= set(keys[20:])
+    assert drawn[0] != drawn[1] != drawn[2]
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.0, 20), (1.0, 60)])
+def test_the_share_may_be_none_or_all(share, expected):
+    model = Tagger()
+    settings = replace(SETTINGS, epochs=1, token_budget=1, unlabelled_share=share)
+    train(model, examples(20, 40), settings, VOCABULARY)
+    assert len(model.seen) == expected
+
+
+def test_noise_masks_its_share_of_the_tokens_and_no_special_one():
+    data = examples(300)
+    model = Tagger()
+    train(model, data, replace(SETTINGS, epochs=1, token_noise=0.3), VOCABULARY)
+    seen = torch.cat([batch.flatten() for batch in model.seen])
+    total = sum(len(item.ids) - 2 for item in data)
+    assert (seen == 2).sum() == (seen == 3).sum() == len(data)
+    assert (seen == VOCABULARY.mask).sum().item() / total == pytest.approx(0.3, abs=0.05)
+    clean = Tagger()
+    train(clean, data, replace(SETTINGS, epochs=1, token_noise=0.0), VOCABULARY)
+    assert not any((batch == VOCABULARY.mask).any() for batch in clean.seen)
+
+
+def test_only_parameters_that_require_gradients_change_or_are_kept(tmp_path):
+    model = Tagger()
+    model.embedding.weight.requires_grad_(False)
+    before = weights(model)
+    train(model, examples(), SETTINGS, VOCABULARY, checkpoint=tmp_path / "model.pt")
+    after = weights(model)
+    assert torch.equal(before["embedding.weight"], after["embedding.weight"])
+    assert not torch.equal(before["head.weight"], after["head.weight"])
+    assert "embedding.weight" not in torch.load(tmp_path / "model.pt")["parameters"]
+
+
+def test_the_head_has_a_rate_of_its_own():
+    model = Tagger()
+    before = weights(model)
+    train(model, examples(), replace(SETTINGS, learning_rate=1e-9, weight_decay=0.0), VOCABULARY)
+    after = weights(model)
+    assert torch.allclose(before["embedding.weight"], after["embedding.weight"], atol=1e-5)
+    assert (before["head.weight"] - after["head.weight"]).abs().max() > 0.01
+
+
+def test_progress_and_the_evaluation_are_shown(capsys):
+    calls = []
+
+    def evaluate(network, epoch):
+        calls.append(epoch)
+        return f"F1 {epoch}0.0"
+
+    train(Tagger(), examples(), SETTINGS, VOCABULARY, description="student", evaluate=evaluate)
+    assert calls == [1, 2, 3, 4]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" loss")[0] for line in lines] == [f"student: epoch {epoch}" for epoch in (1, 2, 3, 4)]
+    assert lines[3].endswith("F1 40.0")
