@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.optimize import nnls
 from tqdm import tqdm
 
 from gateway.combine import Answer, answers_of
@@ -91,15 +92,13 @@ def _read(path: Path) -> dict[str, TierOutput]:
 
 
 def estimate_costs(observed: Sequence[Observed]) -> dict[str, TierEstimate]:
-    """CPU seconds of a document as a line over its length, for each model tier (least squares; never negative)."""
+    """CPU seconds of a document as a line over its length, for each tier (non-negative least squares)."""
     estimates: dict[str, TierEstimate] = {}
     if not observed:
         return estimates
     lengths = np.array([len(item.document.text) for item in observed], dtype=float)
     for name in observed[0].outputs:
         seconds = np.array([item.outputs[name].work.cpu_seconds for item in observed])
-        slope, base = np.polyfit(lengths, seconds, 1) if len(set(lengths)) > 1 else (0.0, float(seconds.mean()))
-        if base < 0 or slope < 0:
-            base, slope = 0.0, float(seconds.sum() / lengths.sum())
+        (base, slope), _ = nnls(np.stack([np.ones_like(lengths), lengths], axis=1), seconds)
         estimates[name] = TierEstimate(float(base), float(slope))
     return estimates

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.document import TierName
+from gateway.evaluation.metrics import expected_values
+from gateway.evaluation.provenance import hardware
 from gateway.policy import Policy, Threshold, all_chains, chain_name
 from gateway.task import TaskSpec
 from training.calibrate.combiners import fit_combiners
@@ -22,6 +24,35 @@ def documents_digest(observed: Sequence[Observed]) -> str:
     for item in sorted(observed, key=lambda item: item.document.id):
         digest.update(repr((item.document.id, item.document.text, sorted(item.document.labels.items()))).encode())
     return digest.hexdigest()
+
+
+def shares_right(observed: Sequence[Observed], task: TaskSpec) -> dict[str, dict[str, float]]:
+    """Share of annotated answers for which each tier's first choice is right, and ``any``: for which some tier's is.
+
+    ``any`` is what a perfect choice among the tiers would reach. By field, and ``all`` for all fields together.
+    """
+    tiers = list(observed[0].outputs) if observed else []
+    right: dict[str, Counter[str]] = {name: Counter() for name in (*tiers, "any")}
+    annotated: Counter[str] = Counter()
+    for item in observed:
+        for field in task.fields:
+            if expected_values(task, item.document, field) is None:
+                continue
+            annotated[field] += 1
+            verdicts: dict[str, bool] = {}
+            for tier in tiers:
+                answers = item.answers(tier, task, field)
+                verdicts[tier] = bool(answers) and item.judge(answers[0], task, field) is True
+            for name, verdict in {**verdicts, "any": any(verdicts.values())}.items():
+                right[name][field] += verdict
+    total = max(1, annotated.total())
+    return {
+        name: {
+            "all": round(found.total() / total, 4),
+            **{field: round(found[field] / number, 4) for field, number in annotated.items()},
+        }
+        for name, found in right.items()
+    }
 
 
 def calibrate(
@@ -64,7 +95,8 @@ def calibrate(
             "method": "Learn-then-Test, fixed sequence, exact binomial",
             "development": {"documents": len(development), "sha256": documents_digest(development)},
             "calibration": {"documents": len(calibration), "sha256": documents_digest(calibration)},
-            "hardware": platform.processor() or platform.machine(),
+            "shares_right": shares_right(calibration, task),
+            "hardware": hardware(),
             **(about or {}),
         },
     )

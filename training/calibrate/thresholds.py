@@ -4,8 +4,8 @@ For one field, chain and target, every threshold λ of a fixed grid gives a hypo
 accepted at λ more than 1 − target are wrong". Given how many documents are accepted, the number of wrong ones is
 binomial, so p(λ) = P(Bin(accepted, 1 − target) ≤ errors) is a valid p-value. The hypotheses are tested at level δ in
 an order fixed beforehand: from the strictest threshold that would accept most *development* documents down to laxer,
-cheaper ones, until the first is not rejected. The last one rejected is used. The chance that the threshold used breaks the
-target is then at most δ, over the draw of the calibration documents (Angelopoulos et al. 2021, "Learn then Test",
+cheaper ones, until the first is not rejected. The last one rejected is used. The chance that the threshold used breaks
+the target is then at most δ, over the draw of the calibration documents (Angelopoulos et al. 2021, "Learn then Test",
 proposition on fixed-sequence testing). It holds for documents drawn like the calibration documents, for each field,
 chain and target by itself (no correction over the fields).
 """
