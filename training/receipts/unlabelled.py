@@ -4,7 +4,7 @@
         --unlabelled ../shared/data/receipts/unlabelled.jsonl --out training/results/receipts-unlabelled.csv
 
 Needs a finished ``cascade train receipts`` (its teacher's outputs). Every variant sees the labelled documents equally
-often, and in every epoch at most as many unlabelled ones. One more row is appended for each finished variant and seed,
+often, and in every epoch at most half as many unlabelled ones. One more row is appended for each finished variant and seed,
 and a row that is there is not computed again, so the command resumes.
 """
 
@@ -43,6 +43,8 @@ COLUMNS = [
     "cpu",
     "torch",
 ]
+#: Unlabelled documents drawn for an epoch, for each labelled one.
+UNLABELLED_PER_LABELLED = 0.5
 SOURCES = {"US": "express", "Indonesia": "cord", "Portugal": "zenodo"}
 
 
@@ -65,7 +67,7 @@ def main() -> None:
     parser.add_argument("--unlabelled", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--layers", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=2)
     arguments = parser.parse_args()
     home = find_home(None)
@@ -96,7 +98,7 @@ def main() -> None:
             if (name, seed) in finished:
                 continue
             examples = pipeline.student_examples(unlabelled)
-            share = min(1.0, len(pipeline.parts["train"]) / max(1, len(unlabelled)))
+            share = min(1.0, UNLABELLED_PER_LABELLED * len(pipeline.parts["train"]) / max(1, len(unlabelled)))
             started = time.perf_counter()
             scores = _train(pipeline, examples, name, seed, share, parts)
             row = {

@@ -29,7 +29,9 @@ def home(tmp_path, monkeypatch):
 def write_large(home, **changes):
     directory = home.models / "bills" / "large"
     directory.mkdir()
-    (directory / "adapter.safetensors").write_bytes(b"adapter")
+    for name in ("adapter.safetensors", "tokenizer.json"):
+        (directory / name).write_bytes(b"content")
+    digest = hashlib.sha256(b"content").hexdigest()
     config = {
         "base": "tiny",
         "base_sha256": "0" * 64,
@@ -39,7 +41,7 @@ def write_large(home, **changes):
         "window": 64,
         "stride": 16,
         "pad_id": 0,
-        "digests": {"adapter.safetensors": hashlib.sha256(b"adapter").hexdigest()},
+        "digests": {"adapter.safetensors": digest, "tokenizer.json": digest},
         **changes,
     }
     (directory / "config.json").write_text(json.dumps(config), "utf-8")
@@ -72,7 +74,10 @@ def test_reasons_do_not_tell_where_the_home_lies(home):
         ({}, "tiny: model.safetensors is not at"),
         ({"base": "unheard-of"}, "does not name the base 'unheard-of'"),
         ({"base_sha256": "1" * 64}, "the adapter was made for another base than tiny"),
-        ({"digests": {"adapter.safetensors": "1" * 64}}, "its digest is not the one in config.json"),
+        (
+            {"digests": {"adapter.safetensors": "1" * 64, "tokenizer.json": "1" * 64}},
+            "its digest is not the one in config.json",
+        ),
     ],
 )
 def test_a_large_tier_that_does_not_fit_leaves_the_student_serving(home, changes, problem):
