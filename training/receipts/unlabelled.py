@@ -4,8 +4,8 @@
         --unlabelled ../shared/data/receipts/unlabelled.jsonl --out training/results/receipts-unlabelled.csv
 
 Needs a finished ``cascade train receipts`` (its teacher's outputs). Every variant sees the labelled documents equally
-often, and in every epoch at most half as many unlabelled ones. One more row is appended for each finished variant and seed,
-and a row that is there is not computed again, so the command resumes.
+often, and in every epoch at most half as many unlabelled ones. One more row is appended for each finished variant and
+seed, and a row that is there is not computed again, so the command resumes.
 """
 
 from __future__ import annotations
