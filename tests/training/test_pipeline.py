@@ -78,6 +78,8 @@ def test_models_learned_the_task(bills):
         assert losses[-1] < 0.5 * losses[0]
     assert facts["data"]["unlabelled"] == 40
     assert facts["alignment"]["total"] == {"exact": 104}
+    assert set(facts["stage_seconds"]) == {"large", "teacher", "student"}
+    assert 3600 * facts["training_hours"] >= sum(facts["stage_seconds"].values()) - 0.1
 
 
 def test_the_card_names_data_bases_and_what_is_certified(bills):

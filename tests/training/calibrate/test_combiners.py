@@ -84,7 +84,34 @@ scored = st.dictionaries(st.sampled_from("abc"), st.floats(0, 1), max_size=3)
 few = st.lists(st.tuples(st.sampled_from("ab"), scored, scored), min_size=1, max_size=12)
 
 
-@settings(max_examples=40)
+def penalised(combiner, prior, inputs, targets):
+    """Negative log-likelihood and strength/2 times the squared distance from the prior (a tenth of the intercept's)."""
+    loss = 0.0
+    for row, target in zip(inputs, targets, strict=True):
+        total = combiner[""] + sum(weight * row.get(name, 0.0) for name, weight in combiner.items() if name)
+        loss += math.log1p(math.exp(-abs(total))) + max(total, 0.0) - target * total
+    distance = sum((0.1 if name == "" else 1.0) * (weight - prior[name]) ** 2 for name, weight in combiner.items())
+    return loss + STRENGTH / 2 * distance
+
+
+@settings(max_examples=20)
+@given(few)
+def test_weights_are_drawn_to_those_of_all_fields_and_those_to_nothing(labels):
+    data = [observed(label, str(index), student=one, large=two) for index, (label, one, two) in enumerate(labels)]
+    inputs, targets = rows(data, CHAIN, TASK, "shop")
+    if not inputs:
+        return
+    combiners = fit_combiners(data, CHAIN, TASK, strength=STRENGTH)
+    # Nobody labelled items, so their weights are those fitted on all fields together.
+    pooled, own = ({"": found.intercept, **found.weights} for found in (combiners["item"], combiners["shop"]))
+    for weights, prior in ((pooled, dict.fromkeys(pooled, 0.0)), (own, pooled)):
+        best = penalised(weights, prior, inputs, targets)
+        for name in weights:
+            for step in (-0.05, 0.05):
+                assert best <= penalised({**weights, name: weights[name] + step}, prior, inputs, targets) + 1e-4
+
+
+@settings(max_examples=20)
 @given(few)
 def test_few_labels_do_not_run_wild(labels):
     """The penalty bounds the weights, however well the labels can be told apart.

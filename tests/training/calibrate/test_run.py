@@ -4,9 +4,9 @@ import pytest
 
 from gateway.cascade import Run
 from gateway.policy import Policy, all_chains, chain_name
-from tests.training.calibrate.synthetic import TASK, NoisyTier, documents
+from tests.training.calibrate.synthetic import TASK, NoisyTier, documents, observed
 from training.calibrate.outputs import observe
-from training.calibrate.run import calibrate, documents_digest
+from training.calibrate.run import calibrate, documents_digest, shares_right
 
 TARGETS = (0.7, 0.8, 0.9, 0.97)
 VERSIONS = {"rules": {"shop": "a", "item": "b"}, "student": "sha256:student", "large": "sha256:large"}
@@ -20,7 +20,7 @@ def parts():
         "large": NoisyTier("large", 0.8, 1e-4),
     }
     return [
-        observe(tiers, documents(size, seed, unannotated=0.1), TASK) for size, seed in ((80, 1), (250, 2), (2000, 3))
+        observe(tiers, documents(size, seed, unannotated=0.1), TASK) for size, seed in ((80, 1), (250, 2), (1000, 3))
     ]
 
 
@@ -86,7 +86,7 @@ def test_the_cascade_accepts_exactly_what_was_counted(policy, parts, chain):
 
 
 def test_certified_targets_hold_on_fresh_documents(policy, parts):
-    """Up to the noise of 2,000 documents; how often a certificate may be wrong is tested with the thresholds."""
+    """Up to the noise of 1,000 documents; how often a certificate may be wrong is tested with the thresholds."""
     chain = ("rules", "student", "large")
     for name in TASK.fields:
         for target in policy.targets(chain, name):
@@ -130,3 +130,21 @@ def test_the_digest_names_documents_and_labels_but_not_their_order(parts):
     first = data[0]
     changed = type(first.document)(first.document.id, first.document.text, {**first.document.labels, "shop": "other"})
     assert documents_digest(data) != documents_digest([type(first)(changed, first.outputs), *data[1:]])
+
+
+def test_it_is_kept_how_often_each_tier_and_any_of_them_is_right():
+    data = [
+        observed("a", "1", student={"a": 0.9}, large={"b": 0.9, "a": 0.1}),
+        observed("a", "2", student={"b": 0.9}, large={"a": 0.9}),
+        observed("a", "3", student={"a": 0.9}, large={}),
+        observed("a", "4", student={"b": 0.9}, large={"c": 0.9}),
+        observed("a", "5", student={}, large={}),
+    ]
+    shares = shares_right(data, TASK)
+    # Nobody annotated items.
+    assert shares == {
+        "student": {"all": 0.4, "shop": 0.4},
+        "large": {"all": 0.2, "shop": 0.2},
+        "any": {"all": 0.6, "shop": 0.6},
+    }
+    assert shares_right([], TASK) == {"any": {"all": 0.0}}

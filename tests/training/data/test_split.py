@@ -58,7 +58,8 @@ def test_no_group_of_validation_unseen_is_in_another_part(documents, seed):
 
 @given(data_sets(), st.integers(0, 3))
 def test_every_group_of_validation_seen_is_in_train(documents, seed):
-    groups, parts = divide(documents, seed)
+    # A large share, so that groups of two are asked for both of their documents.
+    groups, parts = divide(documents, seed, SplitSizes(0.1, 0.6, 0.1, 0.05))
     train = {groups[identifier] for identifier in parts["train"]}
     assert {groups[identifier] for identifier in parts["validation-seen"]} <= train
 
@@ -129,6 +130,18 @@ def test_a_small_data_set_has_every_part_that_its_groups_allow(size):
     _, parts = divide(numbered(size, lambda number: f"SHOP {number}" if number < size // 2 else "SAME"))
     for name in ("train", "development", "calibration", "validation-unseen"):
         assert parts[name], name
+
+
+@given(data_sets())
+def test_documents_that_share_a_value_or_a_text_share_a_group(documents):
+    groups = group_documents(documents, ("shop", "address"))
+    first = {}
+    for document in documents:
+        for mark in (("text", document.text), *document.labels.items()):
+            if mark[1] is not None:
+                assert groups[document.id] == groups[first.setdefault(mark, document.id)]
+    # Numbers are given in order of appearance.
+    assert list(dict.fromkeys(groups.values())) == list(range(len(set(groups.values()))))
 
 
 def test_documents_with_a_shared_value_are_one_group_through_others_too():
