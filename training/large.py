@@ -57,10 +57,18 @@ def train_large(
     vocabulary: Vocabulary,
     checkpoint: Path,
     evaluate: Callable[[nn.Module, int], str] | None = None,
+    inputs: str = "",
 ) -> list[dict[str, float]]:
     """Train adapters and head; see :func:`training.loop.train`."""
     return train(
-        network, examples, recipe.loop, vocabulary, checkpoint=checkpoint, description="large", evaluate=evaluate
+        network,
+        examples,
+        recipe.loop,
+        vocabulary,
+        checkpoint=checkpoint,
+        inputs=inputs,
+        description="large",
+        evaluate=evaluate,
     )
 
 

@@ -79,6 +79,7 @@ def train(
     vocabulary: Vocabulary,
     *,
     checkpoint: Path | None = None,
+    inputs: str = "",
     description: str = "training",
     evaluate: Callable[[nn.Module, int], str] | None = None,
     device: str = "cpu",
@@ -86,10 +87,12 @@ def train(
     """Train the parameters that require gradients; returns one record an epoch.
 
     With ``checkpoint`` the state is written after every epoch (to a temporary file, then renamed) and a later call
-    with the same settings and examples continues from it with the same random streams, so an interrupted run ends as
-    an uninterrupted one does.
+    with the same settings, examples and ``inputs`` continues from it with the same random streams, so an interrupted
+    run ends as an uninterrupted one does.
 
     Args:
+        inputs: a fingerprint of everything else that shapes the result (labels, spans, base, teacher); a checkpoint
+            made with another one is not continued.
         model: ``model(input_ids, attention_mask)`` gives logits ``[B, T, F, 3]``.
         evaluate: called after every epoch; its text is shown beside the loss.
     """
@@ -106,7 +109,12 @@ def train(
     lengths = [len(example.ids) for example in examples]
     history: list[dict[str, float]] = []
     first_epoch, step = 0, 0
-    fingerprint = {"settings": asdict(settings), "examples": len(examples), "tokens": sum(lengths)}
+    fingerprint = {
+        "settings": asdict(settings),
+        "examples": len(examples),
+        "tokens": sum(lengths),
+        "inputs": inputs,
+    }
     if checkpoint is not None and checkpoint.is_file():
         state = torch.load(checkpoint, weights_only=True)
         if state["fingerprint"] == fingerprint:

@@ -12,8 +12,9 @@ import torch
 
 from gateway.bases import Base, fetch, load_bases
 from gateway.document import TierName
-from gateway.errors import ConfigurationError, ModelError
+from gateway.errors import ConfigurationError, DatasetError, ModelError
 from gateway.evaluation.dataset import LabelledDocument, file_digest, read_dataset
+from gateway.evaluation.metrics import check_labels
 from gateway.evaluation.split import Split
 from gateway.files import write_json, write_text
 from gateway.home import Home
@@ -78,8 +79,13 @@ class Pipeline:
 
     def _read(self) -> None:
         documents = read_dataset(self.data)
+        check_labels(self.task, documents)
         self.data_digest = file_digest(self.data)
         self.unlabelled_documents = read_dataset(self.unlabelled) if self.unlabelled else []
+        if twice := {item.id for item in documents} & {item.id for item in self.unlabelled_documents}:
+            raise DatasetError(
+                f'the id "{min(twice)}" stands in {self.data} and in {self.unlabelled}; ids must differ'
+            )
         limit = self.recipe.student.unlabelled_limit
         if limit >= 0:
             self.unlabelled_documents = self.unlabelled_documents[:limit]
@@ -115,8 +121,7 @@ class Pipeline:
         print(f"documents: {counts}, unlabelled: {len(self.unlabelled_documents)}", flush=True)
 
     def _align(self) -> None:
-        kinds = {name: field.type for name, field in self.task.fields.items()}
-        self.aligned, report = align(self.parts["train"], kinds, day_first=self.task.day_first)
+        self.aligned, report = align(self.parts["train"], self.task)
         self.alignment = {name: dict(counts) for name, counts in report.counts.items()}
         for name, counts in self.alignment.items():
             print(f"  {name}: {', '.join(f'{how} {number}' for how, number in counts.items())}", flush=True)
@@ -175,15 +180,17 @@ class Pipeline:
         directory = self.out / "large"
         base_sha256 = self.bases[recipe.base].files["model.safetensors"].sha256
 
+        inputs = self._inputs(asdict(recipe), base_sha256, self.recipe.window, self.recipe.stride)
+
         def work() -> dict[str, Any]:
             network = large.build(recipe, base, len(self.fields))
             scorer = network_scorer(self.parts["development"], encoder, vocabulary.pad, self.task, self.forms)
             checkpoint = self.work / "large.pt"
-            history = large.train_large(network, self._examples(encoder), recipe, vocabulary, checkpoint, scorer)
+            examples = self._examples(encoder)
+            history = large.train_large(network, examples, recipe, vocabulary, checkpoint, scorer, inputs)
             large.save_adapter(network, self.recipe, self.fields, vocabulary.pad, tokenizer, base_sha256, directory)
             return {"history": history}
 
-        inputs = self._inputs(asdict(recipe), base_sha256, self.recipe.window, self.recipe.stride)
         self.large_report = self.stages.stage("large", inputs, [directory / "config.json"], work)
 
     def _ask_teacher(self) -> None:
@@ -232,11 +239,14 @@ class Pipeline:
         directory = self.out / "student"
         development = self.parts["development"]
 
+        inputs = self._inputs(asdict(recipe), file_digest(self.teacher_path), self.recipe.window, self.recipe.stride)
+
         def work() -> dict[str, Any]:
             network = student.build(recipe, base, len(self.fields))
             scorer = network_scorer(development, encoder, vocabulary.pad, self.task, self.forms)
             examples = self.student_examples(self.unlabelled_documents)
-            history = student.train_student(network, examples, recipe, vocabulary, self.work / "student.pt", scorer)
+            checkpoint = self.work / "student.pt"
+            history = student.train_student(network, examples, recipe, vocabulary, checkpoint, scorer, inputs=inputs)
             config = {
                 "kind": "student",
                 "base": recipe.base,
@@ -257,7 +267,6 @@ class Pipeline:
             )
             return {"history": history, "export": asdict(report), "examples": len(examples)}
 
-        inputs = self._inputs(asdict(recipe), file_digest(self.teacher_path), self.recipe.window, self.recipe.stride)
         self.student_report = self.stages.stage("student", inputs, [directory / "config.json"], work)
 
     def tiers(self) -> dict[TierName, Tier]:

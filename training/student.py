@@ -33,8 +33,16 @@ def train_student(
     checkpoint: Path | None,
     evaluate: Callable[[nn.Module, int], str] | None = None,
     description: str = "student",
+    inputs: str = "",
 ) -> list[dict[str, float]]:
     """Train all weights; see :func:`training.loop.train`. Unlabelled examples carry only ``soft`` targets."""
     return train(
-        network, examples, recipe.loop, vocabulary, checkpoint=checkpoint, description=description, evaluate=evaluate
+        network,
+        examples,
+        recipe.loop,
+        vocabulary,
+        checkpoint=checkpoint,
+        inputs=inputs,
+        description=description,
+        evaluate=evaluate,
     )

@@ -137,8 +137,9 @@ def snap(text: str, span: Span, kind: ValueType) -> Span | None:
             best, most = match, overlap
     if best is None:
         return span if any(char.isdigit() for char in text[start:end]) else None
-    if kind == "money" and best["currency"] and start - first >= best.start("digits"):
-        # The model left the currency out.
+    is_signed = kind == "money" and (best["sign"] or best["inner"])
+    if kind == "money" and best["currency"] and not is_signed and start - first >= best.start("digits"):
+        # The model left the currency out; a sign it may not leave out: without it the amount is another one.
         return first + best.start("digits"), first + best.end()
     return first + best.start(), first + best.end()
 

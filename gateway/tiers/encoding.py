@@ -48,6 +48,9 @@ class TextEncoder:
         tokenizer_file: the tokenizer.
         window: most tokens a window, special tokens included.
         stride: tokens that neighbouring windows share.
+
+    Raises:
+        ValueError: the tokenizer puts no special token around a text, or windows would not advance.
     """
 
     def __init__(self, tokenizer_file: Path, *, window: int = 512, stride: int = 128) -> None:
@@ -57,6 +60,8 @@ class TextEncoder:
         special = self._tokenizer.encode("").ids
         if len(special) != 2:
             raise ValueError(f"{tokenizer_file}: expected one special token before and one after, found {len(special)}")
+        if not 0 <= stride < window - 2:
+            raise ValueError(f"a stride of {stride} tokens does not fit into windows of {window}")
         self.first_id, self.last_id = special
         self.window = window
         self.stride = stride

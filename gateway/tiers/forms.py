@@ -82,6 +82,9 @@ class Forms:
             return cls()
         try:
             raw = json.loads(path.read_text("utf-8"))
+            for entry in raw.values():
+                if not all(isinstance(writing, str) for writing in entry["writings"].values()):
+                    raise TypeError("writings must be a mapping from text to text")
             return cls({name: KnownValues(entry["writings"], float(entry["least"])) for name, entry in raw.items()})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelCorrupt(f"{path}: malformed ({error!r})") from error

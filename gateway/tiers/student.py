@@ -51,7 +51,7 @@ class TaggerConfig:
         path = directory / CONFIG
         try:
             raw = json.loads(path.read_text("utf-8"))
-            return cls(
+            config = cls(
                 tuple(raw["fields"]),
                 int(raw["window"]),
                 int(raw["stride"]),
@@ -59,6 +59,12 @@ class TaggerConfig:
                 dict(raw["digests"]),
                 raw,
             )
+            # Windows that do not advance would never end, and a file without a digest would go unchecked.
+            if not 0 <= config.stride < config.window - 2:
+                raise ValueError(f"stride {config.stride} does not fit into window {config.window}")
+            if TOKENIZER not in config.digests:
+                raise KeyError(f"digests.{TOKENIZER}")
+            return config
         except FileNotFoundError as error:
             raise ModelMissing(f"no model in {directory}") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -130,6 +136,8 @@ def load_student(directory: Path, task: TaskSpec, forms: Forms, *, threads: int 
         ModelMissing, ModelCorrupt: it cannot be used.
     """
     config = TaggerConfig.load(directory)
+    if MODEL not in config.digests:
+        raise ModelCorrupt(f"{directory / CONFIG}: no digest of {MODEL}")
     config.verify(directory)
     version = version_of(config.digests[MODEL], forms.digest)
     return onnx_tier(

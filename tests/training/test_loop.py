@@ -130,13 +130,16 @@ def test_a_finished_training_is_only_loaded(tmp_path):
     assert same(weights(first), weights(again))
 
 
-@pytest.mark.parametrize("changed", [{"settings": replace(SETTINGS, learning_rate=0.01)}, {"data": examples(39)}])
+@pytest.mark.parametrize(
+    "changed",
+    [{"settings": replace(SETTINGS, learning_rate=0.01)}, {"data": examples(39)}, {"inputs": "other labels"}],
+)
 def test_a_checkpoint_of_other_settings_or_examples_is_not_continued(tmp_path, changed):
     checkpoint = tmp_path / "model.pt"
     train(Tagger(), examples(), SETTINGS, VOCABULARY, checkpoint=checkpoint)
     settings, data = changed.get("settings", SETTINGS), changed.get("data", examples())
     fresh, beside = Tagger(), Tagger()
-    train(fresh, data, settings, VOCABULARY, checkpoint=checkpoint)
+    train(fresh, data, settings, VOCABULARY, checkpoint=checkpoint, inputs=changed.get("inputs", ""))
     train(beside, data, settings, VOCABULARY)
     assert same(weights(fresh), weights(beside))
 

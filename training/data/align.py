@@ -8,7 +8,7 @@ label meant is left to training (see ``training.loop``).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,6 +16,8 @@ import regex
 from rapidfuzz import fuzz
 
 from gateway.evaluation.dataset import LabelledDocument
+from gateway.evaluation.metrics import expected_values
+from gateway.task import TaskSpec
 from gateway.values import DATE_PATTERN, MONEY_PATTERN, ValueType, canonical, date_of_match, money_of_match
 
 _DECIMALS = regex.compile(r"[.,]\d\d?$")
@@ -154,33 +156,33 @@ def find_value(text: str, value: str, kind: ValueType, *, day_first: bool = True
     return [], "missing"
 
 
-def align(
-    documents: Sequence[LabelledDocument], kinds: Mapping[str, ValueType], *, day_first: bool = True
-) -> tuple[list[dict[str, list[Span]]], AlignmentReport]:
+def align(documents: Sequence[LabelledDocument], task: TaskSpec) -> tuple[list[dict[str, list[Span]]], AlignmentReport]:
     """Spans of every label of every document.
 
     Returns:
         One mapping a document from field to occurrences (``[]``: absent, so every token is outside). A field that is
         not annotated, or whose value was not found, is left out of the mapping: nothing is learned from it. And the
         report.
+
+    Raises:
+        DatasetError: several values for a field that is not ``many``.
     """
     report = AlignmentReport()
     aligned: list[dict[str, list[Span]]] = []
     for document in documents:
         found: dict[str, list[Span]] = {}
-        for name, kind in kinds.items():
+        for name, spec in task.fields.items():
             if name in document.spans:
                 found[name] = list(document.spans[name])
                 report.add(document.id, name, "", "given")
                 continue
-            label = document.labels.get(name)
-            if label is None:
+            values = expected_values(task, document, name)
+            if values is None:
                 continue
-            values = [label] if isinstance(label, str) else label
             spans: list[Span] = []
             complete = True
             for value in values:
-                occurrences, how = find_value(document.text, value, kind, day_first=day_first)
+                occurrences, how = find_value(document.text, value, spec.type, day_first=task.day_first)
                 report.add(document.id, name, value, how)
                 complete &= how != "missing"
                 spans += occurrences

@@ -109,6 +109,8 @@ def load_large(
         ModelMissing: adapter, base or torch is missing. ModelCorrupt: a file has another digest.
     """
     config = TaggerConfig.load(directory)
+    if ADAPTER_FILE not in config.digests:
+        raise ModelCorrupt(f"{directory}: config.json has no digest of {ADAPTER_FILE}")
     config.verify(directory)
     base_digest = base.files["model.safetensors"].sha256
     if config.raw.get("base") != base.name or config.raw.get("base_sha256") != base_digest:

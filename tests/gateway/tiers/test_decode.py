@@ -162,6 +162,12 @@ def test_a_misread_value_is_kept_and_words_are_dropped():
     assert found("TOTAL 9.00", TOTAL, ("B", 0.9), ("O", 1.0)) == ()
 
 
+@pytest.mark.parametrize("amount", ["RM-9.00", "-RM9.00", "RM -9.00", "-9.00"])
+def test_a_refund_keeps_its_sign(amount):
+    text = f"CHANGE {amount}"
+    assert snap(text, (len(text) - 4, len(text)), "money") == (7, len(text))
+
+
 def test_a_span_takes_no_value_from_another_line():
     assert snap("TOTAL\n9.00", (0, 5), "money") is None
     assert snap("7\n9.00", (0, 1), "money") == (0, 1)

@@ -141,6 +141,12 @@ def test_a_long_text_is_not_truncated(tokenizer, tmp_path):
     assert len(encoder.encode("tea")) == 1
 
 
+@pytest.mark.parametrize(("window", "stride"), [(64, 62), (64, 128), (64, -1), (2, 0)])
+def test_windows_that_would_not_advance_are_refused(tokenizer, window, stride):
+    with pytest.raises(ValueError, match="does not fit"):
+        TextEncoder(tokenizer, window=window, stride=stride)
+
+
 def test_a_tokenizer_without_special_tokens_around_a_text_is_refused(tokenizer, tmp_path):
     raw = json.loads(tokenizer.read_text("utf-8"))
     raw["post_processor"] = None

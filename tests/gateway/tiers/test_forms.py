@@ -81,6 +81,8 @@ def test_without_a_file_there_are_no_forms(tmp_path):
         '{"shop": {}}',
         '{"shop": {"writings": {}, "least": "x"}}',
         '{"shop": {"writings": 1}}',
+        '{"shop": {"writings": ["a"], "least": 97}}',
+        '{"shop": {"writings": {"a": 1}, "least": 97}}',
     ],
 )
 def test_a_malformed_file_is_refused(tmp_path, content):

@@ -94,6 +94,17 @@ def test_a_malformed_config_is_corrupt(student, content):
         load_student(student, TASK, Forms())
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"stride": 62}, {"stride": -1}, {"window": 2, "stride": 0}, {"digests": {}}, {"digests": {"tokenizer.json": ""}}],
+)
+def test_a_config_that_would_hang_or_go_unchecked_is_corrupt(student, changes):
+    config = json.loads((student / "config.json").read_text("utf-8"))
+    (student / "config.json").write_text(json.dumps({**config, **changes}), "utf-8")
+    with pytest.raises(ModelCorrupt, match=r"config\.json"):
+        load_student(student, TASK, Forms())
+
+
 def test_a_model_of_another_task_is_refused(student):
     other = TaskSpec("other", {"shop": FieldSpec("shop", "text")})
     with pytest.raises(ModelCorrupt, match='trained for field "total", which task "other" does not have'):

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli.main import main
+from gateway.errors import ModelMissing
 from tests.training.bills import cascade, write_data, write_home
 from training.run import locked
 
@@ -131,3 +132,39 @@ def test_help_needs_no_home():
     assert result.exit_code == 0
     for option in ("--data", "--unlabelled", "--recipe", "--set", "--out", "--resume"):
         assert option in result.output
+
+
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
+def test_other_labels_or_another_adapter_are_trained_anew(home, tmp_path, monkeypatch):
+    """A checkpoint of the same size, made from other labels, is not what was asked for."""
+    data = write_data(tmp_path / "bills.jsonl", 40, 0)
+
+    def stop(*_):
+        raise ModelMissing("the student is not what is tested")
+
+    monkeypatch.setattr("training.student.build", stop)
+
+    def output(*more):
+        return message(train(home, data, "--set", "large.loop.epochs=1", *more), 1, "model-missing")
+
+    assert "large: epoch 1" in output()
+    assert "[large] done before" in output()
+    lines = [json.loads(line) for line in data.read_text("utf-8").splitlines()]
+    for raw in lines:
+        raw["labels"]["shop"] = raw["text"].split()[0]
+    data.write_text("\n".join(map(json.dumps, lines)) + "\n", "utf-8")
+    for more in ([], ["--set", "large.alpha=4"], ["--set", "large.rank=2"]):
+        again = output(*more)
+        assert "resuming" not in again
+        assert "large: epoch 1" in again
+
+
+def test_an_id_that_stands_in_both_files_is_refused(home, data, tmp_path):
+    result = train(home, data, "--unlabelled", data)
+    assert 'the id "bills/0" stands in' in message(result, 2, "invalid-dataset")
+
+
+def test_several_values_for_a_single_field_are_refused_before_training(home, tmp_path):
+    path = tmp_path / "many.jsonl"
+    path.write_text('{"id": "a", "text": "A B", "labels": {"shop": ["A", "B"]}}\n', "utf-8")
+    assert "write `many: true`" in message(train(home, path), 2, "invalid-dataset")

@@ -1,5 +1,6 @@
 """Finding where a labelled value stands."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from gateway.evaluation.dataset import LabelledDocument
+from gateway.task import FieldSpec, TaskSpec
 from gateway.values import VALUE_TYPES, canonical, equal, fold_text
 from training.data.align import align, find_folded, find_fuzzy, find_value
 
@@ -163,11 +165,19 @@ def test_no_number_is_cut(text, value):
         assert not text[end : end + 1].isdigit()
 
 
-KINDS = {"shop": "text", "total": "money", "items": "text"}
+OPEN = "unannotated"
+TASK = TaskSpec(
+    "bills",
+    {
+        "shop": FieldSpec("shop", "text", null_means=OPEN),
+        "total": FieldSpec("total", "money", null_means=OPEN),
+        "items": FieldSpec("items", "text", many=True),
+    },
+)
 
 
 def aligned(text, labels, spans=None):
-    (found,), report = align([LabelledDocument("a", text, labels, spans or {})], KINDS)
+    (found,), report = align([LabelledDocument("a", text, labels, spans or {})], TASK)
     return found, report
 
 
@@ -192,6 +202,13 @@ def test_all_items_must_be_found():
     assert report.counts["items"] == {"exact": 1, "missing": 1}
 
 
+def test_null_teaches_absence_where_it_means_that():
+    assert aligned("PEN", {"items": None, "shop": None})[0] == {"items": []}
+    closed = replace(TASK, closed_labels=True)
+    (found,), _ = align([LabelledDocument("a", "PEN", {"shop": "PEN"})], closed)
+    assert found == {"shop": [(0, 3)], "total": [], "items": []}
+
+
 def test_an_empty_list_teaches_that_there_is_no_item():
     assert aligned("PEN", {"items": []})[0] == {"items": []}
 
@@ -204,7 +221,7 @@ def test_the_training_part_of_the_receipts_is_found_nearly_whole(shared_data, pr
     documents = split.select(read_dataset(shared_data / "receipts" / "train.jsonl"), "train")
     task = project_home.task("receipts")
     kinds = {name: field.type for name, field in task.fields.items()}
-    found, report = align(documents, kinds, day_first=task.day_first)
+    found, report = align(documents, task)
     for name, counts in report.counts.items():
         assert counts["missing"] <= 0.01 * counts.total(), name
     for document, spans in zip(documents, found, strict=True):
