@@ -54,8 +54,8 @@ def free_port() -> int:
 
 def wait_until_ready(address: str, server: subprocess.Popen[bytes]) -> Any:
     """What ``/readyz`` says once it answers 200; ``None`` when the server ended or took too long."""
-    waited, state = 0.0, "not listening yet"
-    while waited < START_SECONDS and server.poll() is None:
+    began, told, state = time.monotonic(), 0.0, "not listening yet"
+    while (waited := time.monotonic() - began) < START_SECONDS and server.poll() is None:
         try:
             response = httpx.get(f"{address}/readyz", timeout=5)
             if response.status_code == httpx.codes.OK:
@@ -64,8 +64,8 @@ def wait_until_ready(address: str, server: subprocess.Popen[bytes]) -> Any:
         except httpx.TransportError:
             state = "not listening yet"
         time.sleep(0.25)
-        waited += 0.25
-        if waited % 5 == 0:
+        if waited - told >= 5:
+            told = waited
             print(f"  waiting for {address}/readyz, {waited:.0f} s: {state}", flush=True)
     return None
 

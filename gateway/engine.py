@@ -94,7 +94,10 @@ def _distrust(
         tier for tier, status in models.items() if status.available and status.version != policy.versions.get(tier)
     }
     for tier in sorted(stale_models):
-        problems.append(f"{tier}: not the model that policy.json was calibrated with; it decides nothing until then")
+        problems.append(
+            f"{tier}: not the model that policy.json was calibrated with;"
+            " it decides nothing until `cascade calibrate` has seen it"
+        )
     measured = policy.versions.get("rules") or {}
     found: dict[str, frozenset[TierName]] = {}
     for name in spec.fields:
@@ -102,7 +105,8 @@ def _distrust(
         if rules.field_versions.get(name) != measured.get(name):
             stale.add("rules")
             problems.append(
-                f"rules of {name}: changed since policy.json was calibrated; they decide nothing until then"
+                f"rules of {name}: changed since policy.json was calibrated;"
+                " they decide nothing until `cascade calibrate` has seen them"
             )
         found[name] = frozenset(stale)
     return found

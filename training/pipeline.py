@@ -83,9 +83,7 @@ class Pipeline:
         self.data_digest = file_digest(self.data)
         self.unlabelled_documents = read_dataset(self.unlabelled) if self.unlabelled else []
         if twice := {item.id for item in documents} & {item.id for item in self.unlabelled_documents}:
-            raise DatasetError(
-                f'the id "{min(twice)}" stands in {self.data} and in {self.unlabelled}; ids must differ'
-            )
+            raise DatasetError(f'the id "{min(twice)}" stands in {self.data} and in {self.unlabelled}; ids must differ')
         limit = self.recipe.student.unlabelled_limit
         if limit >= 0:
             self.unlabelled_documents = self.unlabelled_documents[:limit]

@@ -81,15 +81,14 @@ def fetch_models(task: str | None, everything: bool, as_json: bool) -> None:
 @as_json
 @click.pass_context
 def verify_models(ctx: click.Context, task: str | None, everything: bool, as_json: bool) -> None:
-    """Check that model files are there and base models have the right bytes. Exit code 1 when something is wrong."""
+    """Check that the files of models and bases are there and have the right bytes. Exit code 1 when one is not."""
     home = current_home()
     results: dict[str, str] = {}
     for name in _task_names(home, task):
         tiers = home.task(name).tiers
         for part, tier in PARTS.items():
             if tier in tiers:
-                there = bool(_files(home.models / name / part, home.models))
-                results[f"{name}/{part}"] = "ok" if there else f"missing: {home.models / name / part}"
+                results[f"{name}/{part}"] = _check_part(home.models / name / part, home)
     for base in _needed(home, task, everything):
         try:
             verify(base, home.cache)
@@ -103,6 +102,22 @@ def verify_models(ctx: click.Context, task: str | None, everything: bool, as_jso
         for name, result in results.items():
             click.echo(f"{name}: {result}")
     ctx.exit(0 if good else 1)
+
+
+def _check_part(path: Path, home: Home) -> str:
+    """``ok``, or what is wrong with a task's student, adapter or policy."""
+    if not _files(path, home.models):
+        return f"missing: {path}"
+    if path.is_file():
+        return "ok"
+    # Imported here: onnxruntime is not needed to list models.
+    from gateway.tiers.student import TaggerConfig
+
+    try:
+        TaggerConfig.load(path).verify(path)
+    except ModelError as error:
+        return f"{error.code}: {error.message}"
+    return "ok"
 
 
 def _task_names(home: Home, task: str | None) -> list[str]:

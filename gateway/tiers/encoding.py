@@ -94,16 +94,16 @@ def stitch(windows: Sequence[Window], outputs: Sequence[NDArray[np.float32]], le
     """Put window outputs together: each token is taken from the window in which it stands furthest from an edge.
 
     Args:
-        windows: as :meth:`TextEncoder.windows` gave them.
+        windows: as :meth:`TextEncoder.windows` gave them, or some of them: tokens of the others count as outside.
         outputs: a ``[tokens of the window without special tokens, ...]`` array a window.
         length: tokens of the document.
 
     Returns:
         ``[length, ...]``.
     """
-    if len(windows) == 1:
+    if len(windows) == 1 and len(outputs[0]) == length:
         return outputs[0]
-    stitched = np.empty((length, *outputs[0].shape[1:]), dtype=outputs[0].dtype)
+    stitched = np.zeros((length, *outputs[0].shape[1:]), dtype=outputs[0].dtype)
     best = np.full(length, -1, dtype=np.int64)
     for window, output in zip(windows, outputs, strict=True):
         positions = np.arange(window.start, window.end)
@@ -115,4 +115,8 @@ def stitch(windows: Sequence[Window], outputs: Sequence[NDArray[np.float32]], le
         chosen = positions[better]
         stitched[chosen] = output[better]
         best[chosen] = distance[better]
+    # What no window covers was not read: the first entry of the last axis is "outside".
+    unread = best < 0
+    if unread.any():
+        stitched[unread, ..., 0] = 1
     return stitched

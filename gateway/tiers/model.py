@@ -3,6 +3,7 @@ tagger."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ from gateway.tiers.forms import Forms
 Tagger = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
 #: Windows of one forward pass, in padded tokens: beyond this a batch only costs memory.
 BATCH_TOKENS = 4096
+#: Windows of one document that are read: its first and its last ones. A longer document would keep the tier from all
+#: others for minutes; with windows of 512 tokens these are about 15,000 characters.
+FIRST_WINDOWS, LAST_WINDOWS = 12, 4
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class ModelTier:
 
     def probabilities(self, encodings: Sequence[Encoding]) -> list[NDArray[np.float32]]:
         """Token probabilities ``[tokens, fields, 3]`` of each document."""
-        windows = [self.encoder.windows(encoding) for encoding in encodings]
+        windows = [_worth_reading(self.encoder.windows(encoding)) for encoding in encodings]
         flat = [window for per_document in windows for window in per_document]
         outputs: list[NDArray[np.float32] | None] = [None] * len(flat)
         for batch in _batches([len(window.ids) for window in flat]):
@@ -101,6 +107,15 @@ class ModelTier:
             )
             for found, count in zip(proposals, tokens, strict=True)
         ]
+
+
+def _worth_reading(windows: list[Window]) -> list[Window]:
+    """All windows of a document, or the first and last of a very long one."""
+    if len(windows) <= FIRST_WINDOWS + LAST_WINDOWS:
+        return windows
+    unread = len(windows) - FIRST_WINDOWS - LAST_WINDOWS
+    log.warning("a document has %d windows; %d in its middle are not read", len(windows), unread)
+    return windows[:FIRST_WINDOWS] + windows[-LAST_WINDOWS:]
 
 
 def _batches(lengths: Sequence[int]) -> list[list[int]]:

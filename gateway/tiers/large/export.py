@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import warnings
 from pathlib import Path
@@ -40,6 +41,8 @@ def export_float(network: FieldTagger, path: Path) -> None:
     if hasattr(encoder, "set_attn_implementation"):
         # Written out, attention becomes fewer operators than the exporter makes of the fused one, and runs faster.
         encoder.set_attn_implementation("eager")
+    for name in ("onnxscript", "onnx_ir", "torch.onnx"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     with replacing(path) as temporary, warnings.catch_warnings():
         # The exporter warns about its own internals; what matters is checked by the parity test.
         warnings.simplefilter("ignore")

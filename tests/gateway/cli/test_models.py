@@ -13,6 +13,16 @@ from gateway.cli.main import main
 WEIGHTS = {"big": b"big weights", "small": b"small weights"}
 
 
+def write_model(directory: Path, name: str, data: bytes) -> None:
+    """A model's directory as training leaves it: files, and their digests in config.json."""
+    files = {name: data, "tokenizer.json": b"{}"}
+    for file, content in files.items():
+        (directory / file).write_bytes(content)
+    digests = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
+    config = {"fields": ["total"], "window": 512, "stride": 128, "pad_id": 0, "digests": digests}
+    (directory / "config.json").write_text(json.dumps(config))
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home with one task and two bases that a local directory holds; only one is for serving."""
@@ -20,8 +30,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for directory in ("rules/receipts", "models/receipts/student", "models/receipts/large"):
         (path / directory).mkdir(parents=True)
     (path / "rules/receipts/task.yaml").write_text("fields:\n  total: {type: money}\n")
-    (path / "models/receipts/student/model.onnx").write_bytes(b"onnx")
-    (path / "models/receipts/large/adapter.safetensors").write_bytes(b"adapter")
+    write_model(path / "models/receipts/student", "model.onnx", b"onnx")
+    write_model(path / "models/receipts/large", "adapter.safetensors", b"adapter")
     bases = {}
     for name, data in WEIGHTS.items():
         (tmp_path / "own" / name).mkdir(parents=True)
@@ -41,7 +51,7 @@ def run(home: Path, *arguments: str) -> Result:
 
 def test_list_shows_files_with_digests_and_whether_bases_are_fetched(home: Path) -> None:
     found = json.loads(run(home, "list", "--json").stdout)
-    [student] = found["tasks"]["receipts"]["student"]
+    student = next(file for file in found["tasks"]["receipts"]["student"] if file["path"].endswith("onnx"))
     assert student == {"path": "receipts/student/model.onnx", "bytes": 4, "sha256": hashlib.sha256(b"onnx").hexdigest()}
     assert found["tasks"]["receipts"]["policy.json"] == []
     assert {name: base["state"] for name, base in found["bases"].items()} == {"big": "missing", "small": "missing"}
@@ -107,4 +117,13 @@ def test_verify_notices_a_missing_student(home: Path) -> None:
     (home / "models/receipts/student/model.onnx").unlink()
     result = run(home, "verify")
     assert result.exit_code == 1
-    assert "receipts/student: missing" in result.stdout
+    assert "receipts/student: model-missing" in result.stdout
+
+
+@pytest.mark.parametrize("file", ["student/model.onnx", "student/tokenizer.json", "large/adapter.safetensors"])
+def test_verify_notices_a_changed_byte(file: str, home: Path) -> None:
+    run(home, "fetch")
+    (home / "models/receipts" / file).write_bytes(b"other")
+    result = run(home, "verify")
+    assert result.exit_code == 1
+    assert f"receipts/{file.split('/')[0]}: model-corrupt" in result.stdout

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.tiers.encoding import Encoding, TextEncoder, stitch
+from gateway.tiers.encoding import Encoding, TextEncoder, Window, stitch
 from tests.gateway.tiers.tiny import VOCABULARY, write_tokenizer
 
 one_encoder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -154,3 +154,11 @@ def test_a_tokenizer_without_special_tokens_around_a_text_is_refused(tokenizer, 
     path.write_text(json.dumps(raw), "utf-8")
     with pytest.raises(ValueError, match="expected one special token before and one after, found 0"):
         TextEncoder(path)
+
+
+def test_tokens_of_windows_that_were_not_read_count_as_outside():
+    windows = [Window(0, 4, np.zeros(6, np.int64)), Window(8, 10, np.zeros(4, np.int64))]
+    read = [np.full((end - start, 1, 3), 1 / 3, np.float32) for start, end in ((0, 4), (8, 10))]
+    stitched = stitch(windows, read, 10)
+    assert stitched[4:8].tolist() == [[[1.0, 0.0, 0.0]]] * 4
+    assert np.allclose(stitched[[0, 3, 8, 9]], 1 / 3)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gateway.document import Document
 from gateway.tiers.encoding import TextEncoder
 from gateway.tiers.forms import Forms
-from gateway.tiers.model import BATCH_TOKENS, ModelTier
+from gateway.tiers.model import BATCH_TOKENS, FIRST_WINDOWS, LAST_WINDOWS, ModelTier
 from tests.gateway.tiers.tiny import TASK, VOCABULARY, write_tokenizer
 
 PAD = VOCABULARY["[PAD]"]
@@ -78,3 +78,14 @@ def test_no_text_has_no_candidates(tier):
     for text in ("", " \n\t", "\x00"):
         (output,) = tier.propose([Document(text)], ["shop", "total"])
         assert all(not proposal.candidates for proposal in output.proposals.values()), text
+
+
+def test_of_a_very_long_document_the_beginning_and_the_end_are_read(tier, caplog):
+    SHAPES.clear()
+    encoding = tier.encoder.encode("a " * 5000)
+    probabilities = tier.probabilities([encoding])[0]
+    assert sum(rows for rows, _ in SHAPES) == FIRST_WINDOWS + LAST_WINDOWS
+    unread = np.flatnonzero((probabilities == np.float32([1, 0, 0])).all(axis=(1, 2)))
+    assert unread[0] > 0
+    assert unread[-1] < len(encoding) - 1
+    assert "are not read" in caplog.text
