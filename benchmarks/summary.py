@@ -157,7 +157,10 @@ def unlabelled() -> str:
     for variant in dict.fromkeys(row["variant"] for row in rows):
         runs = [row for row in rows if row["variant"] == variant]
         figures = [[float(run[column]) for run in runs] for column in columns]
-        cells = [f"{statistics.mean(values):.1f} ({min(values):.1f} to {max(values):.1f})" for values in figures]
+        cells = [
+            f"{statistics.mean(values):.1f}" + (f" ({min(values):.1f} to {max(values):.1f})" if len(runs) > 1 else "")
+            for values in figures
+        ]
         lines.append([variant, runs[0]["unlabelled"], str(len(runs)), *cells])
     first = rows[0]
     return (
@@ -183,7 +186,11 @@ def render() -> str:
         "Figures are per cent with 95 % intervals from a bootstrap over merchants; about 125 receipts resolve"
         f" differences of about 2 points, so claim no more. Measured on {hardware['cpu']}, {hardware['cores']} cores."
     )
+    seconds = load("fresh-clone.json")["seconds"]
     blocks += [tiers(), unlabelled(), oracle()]
+    blocks.insert(
+        -1, f"From a fresh clone to the first extraction: {seconds:.0f} s (`python benchmarks/fresh_clone.py`)."
+    )
     return "\n\n".join(block for block in blocks if block)
 
 
