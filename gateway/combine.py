@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.document import Candidate, Proposal, TierName
-from gateway.values import ValueType, canonical
+from gateway.values import ValueOptions, ValueType, canonical
 
 #: Scores outside this range carry no further information and would dominate a sum of log-odds.
 SCORE_FLOOR, SCORE_CEILING = 0.002, 0.9995
@@ -84,22 +84,24 @@ class Combiner:
 
 
 def most_probable(
-    answers: Mapping[TierName, Sequence[Answer]], combiner: Combiner | None, kind: ValueType, *, day_first: bool
+    answers: Mapping[TierName, Sequence[Answer]], combiner: Combiner | None, kind: ValueType, *, options: ValueOptions
 ) -> tuple[Answer | None, float]:
     """The most probable of all answers given all of them, and its probability; without a combiner, the best scored.
 
     Serving and calibration both choose by this function: a threshold is certified for the choice it makes.
-    Nothing found is ``(None, -1)``.
+    An answer that does not stand in the text is as probable as nothing, 0. Nothing found is ``(None, -1)``.
     """
     best: Answer | None = None
     highest = -1.0
     for proposed in answers.values():
         best_of_tier, highest_of_tier = None, -1.0
         for answer in proposed:
-            if combiner is None:
+            if not all(item.grounded for item in answer.candidates):
+                probability = 0.0
+            elif combiner is None:
                 probability = answer.score
             else:
-                valid = all(canonical(kind, item.value, day_first=day_first) is not None for item in answer.candidates)
+                valid = all(canonical(kind, item.value, options=options) is not None for item in answer.candidates)
                 probability = combiner.probability(features(answer.key, answers, valid=valid))
             # On equal terms a tier's own order counts ...
             if probability > highest_of_tier:

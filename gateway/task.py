@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -12,15 +13,31 @@ import yaml
 
 from gateway.document import TIERS, TierName
 from gateway.errors import TaskFileError, UnknownField
-from gateway.values import VALUE_TYPES, ValueType
+from gateway.values import VALUE_TYPES, DecimalMark, ValueOptions, ValueType
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
-_TASK_KEYS = {"task", "description", "quality", "day_first", "closed_labels", "null_means", "tiers", "fields", "prices"}
+_TASK_KEYS = {
+    "task",
+    "description",
+    "quality",
+    "day_first",
+    "region",
+    "decimal",
+    "closed_labels",
+    "null_means",
+    "tiers",
+    "fields",
+    "prices",
+    "author_rules",
+}
+_REGION = re.compile(r"[A-Z]{2}")
 _FIELD_KEYS = {"type", "many", "description", "null_means", "quality"}
 _PRICE_KEYS = {"currency", "cpu_second"}
 
 
 NullMeaning = Literal["absent", "unannotated"]
+#: When rules that are not measured may answer on their author's word: where no ``quality`` is asked for, always, never.
+AuthorRules = Literal["unless-quality", "always", "never"]
 
 
 @dataclass(frozen=True)
@@ -40,11 +57,27 @@ class FieldSpec:
 
 
 @dataclass(frozen=True)
+class CallPrice:
+    """What somebody else's large model is expected to bill for one document: ``base + per_character`` for each code
+    point of its text, of which at most ``characters`` are sent."""
+
+    base: float
+    per_character: float
+    characters: int
+
+    def amount(self, length: int) -> float:
+        """For a text of ``length`` code points."""
+        return self.base + self.per_character * min(length, self.characters)
+
+
+@dataclass(frozen=True)
 class Prices:
-    """What work costs. The default is 0.0000125 of the currency a CPU second (0.045 an hour for one virtual core)."""
+    """What work costs. The default is 0.0000125 of the currency a CPU second (0.045 an hour for one virtual core);
+    ``large`` is set where the large tier is remote."""
 
     currency: str = "USD"
     cpu_second: float = 1.25e-5
+    large: CallPrice | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +85,9 @@ class TaskSpec:
     """One extraction job.
 
     ``quality`` is the default target; ``closed_labels`` says that a key missing from a document's labels means absent
-    rather than not annotated.
+    rather than not annotated; ``day_first``, ``region`` and ``decimal`` say how values are written
+    (:class:`gateway.values.ValueOptions`); ``author_rules`` when an author's word for a rule that is not measured
+    counts.
     """
 
     name: str
@@ -60,9 +95,17 @@ class TaskSpec:
     description: str = ""
     quality: float = 0.9
     day_first: bool = True
+    region: str | None = None
+    decimal: DecimalMark = "."
     closed_labels: bool = False
     tiers: tuple[TierName, ...] = TIERS
     prices: Prices = field(default_factory=Prices)
+    author_rules: AuthorRules = "unless-quality"
+
+    @cached_property
+    def options(self) -> ValueOptions:
+        """How the task's values are written."""
+        return ValueOptions(self.day_first, self.region, self.decimal)
 
     def qualities(self, asked: float | None = None) -> dict[str, float]:
         """Every field's quality target: the one asked for, else the field's own, else the task's."""
@@ -115,6 +158,31 @@ def _parse_field(name: str, raw: Any, null_means: NullMeaning, where: str) -> Fi
     return FieldSpec(name, kind, bool(raw.get("many", False)), str(raw.get("description", "")), null_means, quality)
 
 
+def _parse_region(raw: Any, where: str) -> str | None:
+    if raw is None:
+        return None
+    if not isinstance(raw, str) or not _REGION.fullmatch(raw):
+        # YAML reads an unquoted NO (Norway) as false.
+        raise TaskFileError(
+            f'{where}: region must be a country code of two capital letters in quotes ("GB"), found {raw!r}'
+        )
+    return raw
+
+
+def _parse_decimal(raw: Any, where: str) -> DecimalMark:
+    for mark in get_args(DecimalMark):
+        if raw == mark:
+            return cast(DecimalMark, mark)
+    raise TaskFileError(f'{where}: decimal must be "." or ",", found {raw!r}')
+
+
+def _parse_author_rules(raw: Any, where: str) -> AuthorRules:
+    for choice in get_args(AuthorRules):
+        if raw == choice:
+            return cast(AuthorRules, choice)
+    raise TaskFileError(f"{where}: author_rules must be one of {', '.join(get_args(AuthorRules))}, found {raw!r}")
+
+
 def _parse_quality(raw: Any, where: str) -> float:
     if isinstance(raw, bool) or not isinstance(raw, (int, float)) or not 0.5 <= raw < 1:
         raise TaskFileError(f"{where}: quality must be a number from 0.5 to below 1, found {raw!r}")
@@ -161,7 +229,10 @@ def load_task(path: Path) -> TaskSpec:
         description=str(raw.get("description", "")),
         quality=quality,
         day_first=bool(raw.get("day_first", True)),
+        region=_parse_region(raw.get("region"), str(path)),
+        decimal=_parse_decimal(raw.get("decimal", "."), str(path)),
         closed_labels=bool(raw.get("closed_labels", False)),
         tiers=tuple(tier for tier in TIERS if tier in tiers),
         prices=Prices(str(prices.get("currency", Prices.currency)), float(cpu_second)),
+        author_rules=_parse_author_rules(raw.get("author_rules", "unless-quality"), str(path)),
     )

@@ -32,9 +32,7 @@ def f1_of(
     specs = list(task.fields.values())
     answers: list[dict[str, Sequence[Candidate]]] = []
     for document, encoding, probability in zip(documents, encodings, probabilities, strict=True):
-        proposals = propose(
-            document.text, encoding.offsets, probability, specs, forms, "student", day_first=task.day_first
-        )
+        proposals = propose(document.text, encoding.offsets, probability, specs, forms, "student", options=task.options)
         answers.append(
             {
                 name: proposals[name].candidates if field.many else proposals[name].candidates[:1]

@@ -90,7 +90,7 @@ def is_right(task: TaskSpec, name: str, expected: Sequence[str], answered: Seque
     kind = task.fields[name].type
 
     def holds(value: str, values: Sequence[str]) -> bool:
-        return any(equal(kind, value, other, day_first=task.day_first) for other in values)
+        return any(equal(kind, value, other, options=task.options) for other in values)
 
     return all(holds(value, expected) for value in answered) and all(holds(value, answered) for value in expected)
 
@@ -127,7 +127,7 @@ def count_pair(
     if measure == "strict":
         return match(expected, answered, lambda one, other: one.strip() == other.strip())
     kind = task.fields[name].type
-    return match(expected, answered, lambda one, other: equal(kind, one, other, day_first=task.day_first))
+    return match(expected, answered, lambda one, other: equal(kind, one, other, options=task.options))
 
 
 def count_documents(

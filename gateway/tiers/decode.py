@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from gateway.document import Candidate, Proposal, Span, TierName
 from gateway.task import FieldSpec
 from gateway.tiers.forms import Forms
-from gateway.values import DATE_PATTERN, MONEY_PATTERN, ValueType, canonical, fold_text
+from gateway.values import (
+    DATE_PATTERN,
+    DEFAULT_OPTIONS,
+    MONEY_PATTERN,
+    ValueOptions,
+    ValueType,
+    canonical,
+    fold_text,
+)
 
 OUTSIDE, BEGIN, INSIDE = 0, 1, 2
 #: A token this unlikely to begin a value starts no candidate, and no document offers more starts than this.
@@ -72,7 +80,7 @@ def propose(
     forms: Forms,
     tier: TierName,
     *,
-    day_first: bool = True,
+    options: ValueOptions = DEFAULT_OPTIONS,
 ) -> dict[str, Proposal]:
     """Candidates for every field.
 
@@ -89,7 +97,7 @@ def propose(
             spans = [span for span in spans if span.score >= LEAST_ITEM]
         groups: dict[str, list[Candidate]] = {}
         for span in spans:
-            candidate = _candidate(text, (span.start, span.end), span.score, field, forms, tier, day_first)
+            candidate = _candidate(text, (span.start, span.end), span.score, field, forms, tier, options)
             if candidate is not None:
                 groups.setdefault(candidate.normalised, []).append(candidate)
         merged = [_merge(group) for group in groups.values()]
@@ -99,7 +107,7 @@ def propose(
 
 
 def _candidate(
-    text: str, span: Span, score: float, field: FieldSpec, forms: Forms, tier: TierName, day_first: bool
+    text: str, span: Span, score: float, field: FieldSpec, forms: Forms, tier: TierName, options: ValueOptions
 ) -> Candidate | None:
     found = snap(text, span, field.type)
     if found is None:
@@ -111,7 +119,7 @@ def _candidate(
         end -= 1
     verbatim = text[start:end]
     value = forms.value(field.name, verbatim)
-    normalised = canonical(field.type, value, day_first=day_first) or fold_text(value)
+    normalised = canonical(field.type, value, options=options) or fold_text(value)
     if not normalised:
         return None
     return Candidate(verbatim, value, normalised, ((start, end),), score, tier)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from gateway.combine import SCORE_CEILING, SCORE_FLOOR, Combiner, answers_of, features, log_odds, most_probable
 from gateway.document import TIERS, Candidate, Proposal
+from gateway.values import DEFAULT_OPTIONS
 
 scores = st.floats(0, 1)
 finite = st.floats(-1e6, 1e6)
@@ -123,20 +124,33 @@ def offered(**found):
 
 def test_the_most_probable_answer_weighs_what_all_tiers_say():
     answers = offered(rules=proposal(("a", 0.8)), student=proposal(("b", 0.85), ("a", 0.6)))
-    best, chance = most_probable(answers, SENSIBLE, "text", day_first=True)
+    best, chance = most_probable(answers, SENSIBLE, "text", options=DEFAULT_OPTIONS)
     assert best.key == ("a",)
     assert chance == SENSIBLE.probability(features(("a",), answers, valid=True))
-    by_score, score = most_probable(answers, None, "text", day_first=True)
+    by_score, score = most_probable(answers, None, "text", options=DEFAULT_OPTIONS)
     assert (by_score.key, score) == (("b",), 0.85)
 
 
 def test_a_value_that_does_not_read_as_its_type_is_less_probable():
     answers = offered(rules=proposal(("9.00", 0.7), ("nine", 0.7)))
-    assert most_probable(answers, SENSIBLE, "money", day_first=True)[0].key == ("9.00",)
+    assert most_probable(answers, SENSIBLE, "money", options=DEFAULT_OPTIONS)[0].key == ("9.00",)
     answers = offered(rules=proposal(("nine", 0.7), ("9.00", 0.7)))
-    assert most_probable(answers, SENSIBLE, "money", day_first=True)[0].key == ("9.00",)
+    assert most_probable(answers, SENSIBLE, "money", options=DEFAULT_OPTIONS)[0].key == ("9.00",)
 
 
 def test_nothing_offered():
-    assert most_probable({}, SENSIBLE, "text", day_first=True) == (None, -1.0)
-    assert most_probable({"rules": []}, None, "text", day_first=True) == (None, -1.0)
+    assert most_probable({}, SENSIBLE, "text", options=DEFAULT_OPTIONS) == (None, -1.0)
+    assert most_probable({"rules": []}, None, "text", options=DEFAULT_OPTIONS) == (None, -1.0)
+
+
+def test_an_answer_that_is_not_in_the_text_is_as_probable_as_nothing():
+    invented = answers_of(Proposal((Candidate("8.00", "8.00", "8.00", (), 0.99, "large/ungrounded"),)), False)
+    read = answers_of(proposal(("9.00", 0.01)), False)
+    for combiner in (None, Combiner(5.0, {})):
+        best, probability = most_probable(
+            {"rules": read, "large": invented}, combiner, "money", options=DEFAULT_OPTIONS
+        )
+        assert best is read[0]
+        assert probability > 0
+        alone = most_probable({"large": invented}, combiner, "money", options=DEFAULT_OPTIONS)
+        assert alone == (invented[0], 0.0)

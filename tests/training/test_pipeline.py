@@ -118,6 +118,13 @@ def test_the_service_answers_with_them(bills, cache):
         try:
             loaded = engine.tasks["bills"]
             assert loaded.problems == ()
+            assert {name: trust.standing for name, trust in loaded.trust.items()} == dict.fromkeys(
+                loaded.spec.fields, "measured"
+            )
+            assert loaded.policy is not None
+            assert list(loaded.policy.versions["rule_digests"]["total"]) == [
+                source for source in loaded.rules.sources if source.startswith("total/")
+            ]
             assert all(not distrusted for distrusted in loaded.not_trusted.values())
             return await engine.extract(loaded, Request(Document("KEDAI MELUR 7\nTEA 2.50\nTOTAL RM 31.40")))
         finally:

@@ -36,8 +36,7 @@ def rows(observed: Sequence[Observed], evidence: Chain, task: TaskSpec, name: st
             if right is None:
                 break
             valid = all(
-                canonical(kind, candidate.value, day_first=task.day_first) is not None
-                for candidate in answer.candidates
+                canonical(kind, candidate.value, options=task.options) is not None for candidate in answer.candidates
             )
             inputs.append(features(key, answers, valid=valid))
             targets.append(float(right))

@@ -18,7 +18,16 @@ from rapidfuzz import fuzz
 from gateway.evaluation.dataset import LabelledDocument
 from gateway.evaluation.metrics import expected_values
 from gateway.task import TaskSpec
-from gateway.values import DATE_PATTERN, MONEY_PATTERN, ValueType, canonical, date_of_match, money_of_match
+from gateway.values import (
+    DATE_PATTERN,
+    DEFAULT_OPTIONS,
+    MONEY_PATTERN,
+    ValueOptions,
+    ValueType,
+    canonical,
+    date_of_match,
+    money_of_match,
+)
 
 _DECIMALS = regex.compile(r"[.,]\d\d?$")
 # A number that is no part of a longer one, of a date, a time or a word.
@@ -77,15 +86,15 @@ def find_folded(text: str, value: str) -> list[Span]:
     return spans
 
 
-def find_typed(text: str, value: str, kind: ValueType, *, day_first: bool) -> list[Span]:
+def find_typed(text: str, value: str, kind: ValueType, *, options: ValueOptions) -> list[Span]:
     """Occurrences equal by value, for dates, amounts and numbers."""
-    wanted = canonical(kind, value, day_first=day_first)
+    wanted = canonical(kind, value, options=options)
     spans: list[Span] = []
     if wanted is None:
         return spans
     if kind == "date":
         for match in DATE_PATTERN.finditer(text):
-            date = date_of_match(match, day_first=day_first)
+            date = date_of_match(match, day_first=options.day_first)
             if date is not None and date.isoformat() == wanted:
                 spans.append(match.span())
     elif kind == "money":
@@ -136,12 +145,14 @@ def _fold_character(char: str) -> str:
     return folded if len(folded) == 1 else char
 
 
-def find_value(text: str, value: str, kind: ValueType, *, day_first: bool = True) -> tuple[list[Span], How]:
+def find_value(
+    text: str, value: str, kind: ValueType, *, options: ValueOptions = DEFAULT_OPTIONS
+) -> tuple[list[Span], How]:
     """All occurrences of one value, by the strictest way that finds any, and which way that was."""
     if not value.strip():
         return [], "missing"
     if kind != "text":
-        typed = find_typed(text, value, kind, day_first=day_first)
+        typed = find_typed(text, value, kind, options=options)
         if typed:
             return typed, "exact" if any(text[s:e] == value for s, e in typed) else "value"
         # A date, amount or number one character off is another one.
@@ -182,7 +193,7 @@ def align(documents: Sequence[LabelledDocument], task: TaskSpec) -> tuple[list[d
             spans: list[Span] = []
             complete = True
             for value in values:
-                occurrences, how = find_value(document.text, value, spec.type, day_first=task.day_first)
+                occurrences, how = find_value(document.text, value, spec.type, options=task.options)
                 report.add(document.id, name, value, how)
                 complete &= how != "missing"
                 spans += occurrences

@@ -52,7 +52,7 @@ class ScriptedInference:
     async def status(self, task):
         return self.statuses
 
-    async def propose(self, task, tier: TierName, documents: Sequence[Document], fields: Sequence[str]):
+    async def propose(self, task, tier: TierName, documents: Sequence[Document], fields: Sequence[str], **terms):
         await asyncio.sleep(0)
         return [self._answer(tier, document, fields) for document in documents]
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.combine import answers_of, features, most_probable
 from gateway.evaluation.dataset import LabelledDocument
+from gateway.values import DEFAULT_OPTIONS
 from tests.training.calibrate.synthetic import TASK, NoisyTier, documents, observed, output
 from training.calibrate.combiners import fit_combiners, rows
 from training.calibrate.outputs import Observed, observe
@@ -65,7 +66,7 @@ def test_a_combiner_knows_more_than_any_tier_s_score():
         pairs = []
         for item in fresh:
             answers = {tier: item.answers(tier, TASK, "shop") for tier in evidence}
-            best, chance = most_probable(answers, combiner, "text", day_first=True)
+            best, chance = most_probable(answers, combiner, "text", options=DEFAULT_OPTIONS)
             if best is not None:
                 pairs.append((chance, item.judge(best, TASK, "shop")))
         return sorted(pairs)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.evaluation.dataset import LabelledDocument
 from gateway.task import FieldSpec, TaskSpec
-from gateway.values import VALUE_TYPES, canonical, equal, fold_text
+from gateway.values import VALUE_TYPES, ValueOptions, canonical, equal, fold_text
 from training.data.align import align, find_folded, find_fuzzy, find_value
 
 # Characters that neither start nor end a number, a date or a word, as surroundings that must not swallow the value.
@@ -138,8 +138,8 @@ def test_by_example(text, value, kind, expected, how):
 
 def test_the_order_of_day_and_month_is_the_task_s():
     text = "04/05/2018 05/04/2018"
-    assert read(text, "2018-05-04", "date", day_first=True)[0] == ["04/05/2018"]
-    assert read(text, "2018-05-04", "date", day_first=False)[0] == ["05/04/2018"]
+    assert read(text, "2018-05-04", "date", options=ValueOptions(day_first=True))[0] == ["04/05/2018"]
+    assert read(text, "2018-05-04", "date", options=ValueOptions(day_first=False))[0] == ["05/04/2018"]
 
 
 @given(anything, anything)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.values import VALUE_TYPES, canonical, equal, fold_text, parse_date, parse_money
+from gateway.values import VALUE_TYPES, ValueOptions, canonical, equal, fold_text, parse_date, parse_money
 
 kinds = st.sampled_from(VALUE_TYPES)
 # Text that looks like values, so that laws are tried where something is found.
@@ -60,7 +60,7 @@ def test_dates_without_separators(date, written):
     ],
 )
 def test_dates(text, day_first, iso):
-    assert canonical("date", text, day_first=day_first) == iso
+    assert canonical("date", text, options=ValueOptions(day_first=day_first)) == iso
 
 
 def test_a_dotted_capital_i_is_no_stumbling_block():
@@ -125,10 +125,10 @@ def test_integers_of_any_length_stay_exact(number):
 
 @given(kinds, value_like, st.booleans())
 def test_canonical_never_fails_and_is_its_own_canonical_form(kind, text, day_first):
-    value = canonical(kind, text, day_first=day_first)
+    value = canonical(kind, text, options=ValueOptions(day_first=day_first))
     if value is not None:
-        assert canonical(kind, value, day_first=day_first) == value
-        assert equal(kind, text, value, day_first=day_first)
+        assert canonical(kind, value, options=ValueOptions(day_first=day_first)) == value
+        assert equal(kind, text, value, options=ValueOptions(day_first=day_first))
 
 
 @given(st.text())

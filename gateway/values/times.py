@@ -1,0 +1,92 @@
+"""Times of day: figures, hours with am or pm, and a few in words."""
+
+from __future__ import annotations
+
+import functools
+
+import regex
+
+_HOURS = {
+    name: number
+    for number, name in enumerate(
+        ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"],
+        start=1,
+    )
+}
+_HOUR_NAME = "|".join(_HOURS)
+_HALF_DAY = r"(?:[ap]\.m\.|[ap]\.?m\b)"
+_NAMED = {"noon": "12:00", "midday": "12:00", "midnight": "00:00"}
+TIME_SOURCE = (
+    r"(?:(?<![\w:.,/-])(?:"
+    # 18:40, 6:40:05 pm, 18h40, 6.40pm
+    rf"(?:[01]?\d|2[0-4])(?::[0-5]\d(?::[0-5]\d(?:\.\d{{1,6}})?)?|h[0-5]\d|\.[0-5]\d(?=\s?{_HALF_DAY}))(?:\s?{_HALF_DAY})?(?![\w:/]|\.\d)"
+    rf"|(?:1[0-2]|0?[1-9])\s?{_HALF_DAY}(?!\w)"
+    r"|(?:[01]\d|2[0-3])[0-5]\d\s?(?:hours|hrs|h)\b"
+    r")"
+    rf"|\b(?:(?:half|quarter|(?:five|ten|twenty(?:[\s-]five)?|\d\d?)(?:\sminutes)?)\s(?:past|to)\s)(?:{_HOUR_NAME}|(?:1[0-2]|[1-9])(?!\d))(?:\s?{_HALF_DAY})?(?!\w)"
+    rf"|\b(?:{_HOUR_NAME}|1[0-2]|[1-9])\s?o['\u2019]?\s?clock(?:\s?{_HALF_DAY})?\b"
+    rf"|\b(?:{_HOUR_NAME})\s?{_HALF_DAY}(?!\w)"
+    r"|\b(?:noon|midday|midnight)\b)"
+)
+_TIME_SOURCE = rf"""(?:(?P<hour>\d\d?)(?:[:.h](?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.\d+)?)?)?
+        |(?P<military>\d\d)(?P<minutes>\d\d)\s?(?:hours|hrs|h)
+        |(?P<part>half|quarter|[a-z\d][a-z\d\s-]*?)(?:\sminutes)?\s(?P<side>past|to)\s(?P<of>[a-z]+|\d\d?)
+        |(?P<name>[a-z]+|\d\d?)(?:\s?o['\u2019]?\s?clock)?)
+        \s?(?P<half>{_HALF_DAY})?"""
+_MINUTES = {"half": 30, "quarter": 15, "five": 5, "ten": 10, "twenty": 20, "twentyfive": 25}
+
+
+@functools.cache
+def _search() -> regex.Pattern[str]:
+    return regex.compile(TIME_SOURCE, regex.IGNORECASE)
+
+
+@functools.cache
+def _parts() -> regex.Pattern[str]:
+    return regex.compile(_TIME_SOURCE, regex.IGNORECASE | regex.VERBOSE)
+
+
+def parse_time(text: str) -> str | None:
+    """The first time of day in ``text`` as ``HH:MM``, or ``HH:MM:SS`` where seconds are given (ISO 8601)."""
+    found = _search().search(text)
+    if found is None:
+        return None
+    written = found[0].casefold()
+    if written in _NAMED:
+        return _NAMED[written]
+    match = _parts().fullmatch(written)
+    if match is None:
+        return None
+    half = (match["half"] or "")[:1]
+    second = match["second"]
+    if match["military"]:
+        hour, minute = int(match["military"]), int(match["minutes"])
+    elif match["side"]:
+        minute = _minutes(match["part"])
+        hour = _hour(match["of"])
+        if not 0 < minute < 60:
+            return None
+        if match["side"] == "to":
+            hour, minute = (hour - 1) % 12 or 12, 60 - minute
+    else:
+        hour = int(match["hour"]) if match["hour"] else _hour(match["name"])
+        minute = int(match["minute"] or 0)
+    if half:
+        if not 1 <= hour <= 23 or (hour > 12 and half == "a"):
+            return None
+        # 15:30 pm says the same thing twice.
+        hour = hour if hour > 12 else hour % 12 + (12 if half == "p" else 0)
+    if hour == 24 and minute == 0 and not int(second or 0):
+        hour = 0
+    if hour > 23:
+        return None
+    return f"{hour:02}:{minute:02}" + (f":{second}" if second else "")
+
+
+def _hour(name: str) -> int:
+    return int(name) if name.isdecimal() else _HOURS.get(name, 99)
+
+
+def _minutes(name: str) -> int:
+    compact = name.replace("-", "").replace(" ", "")
+    return int(compact) if compact.isdecimal() else _MINUTES.get(compact, 0)

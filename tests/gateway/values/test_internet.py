@@ -1,0 +1,99 @@
+import ipaddress
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.values import canonical
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("First.Last@Example.COM", "first.last@example.com"),
+        ("<a+b@mail.example.co.uk>", "a+b@mail.example.co.uk"),
+        ("mailto:a@example.com", "a@example.com"),
+        ("a..b@example.com", None),
+        (".a@example.com", None),
+        ("a@example", None),
+        ("a b@example.com", None),
+    ],
+)
+def test_email(text, value):
+    assert canonical("email", text) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["a..bc@example.com", "@handle", "see https://example.com/@me", "a@b", "5 @ 3.20 each"]
+)
+def test_what_looks_like_an_address_and_is_none(find, text):
+    assert find("email", text) == []
+
+
+def test_an_address_ends_before_the_full_stop(find):
+    assert find("email", "Write to me@example.com. Or (you@example.org)!") == [
+        ("me@example.com", "me@example.com"),
+        ("you@example.org", "you@example.org"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("HTTP://Example.COM:80", "http://example.com/"),
+        ("https://example.com:8443/A/b?q=1#top", "https://example.com:8443/A/b?q=1#top"),
+        ("www.example.org/x", "http://www.example.org/x"),
+        ("example.com", "http://example.com/"),
+        ("http://192.0.2.1:8080/#/123", "http://192.0.2.1:8080/#/123"),
+        ("http://example.com:99999", None),
+        ("http://", None),
+        ("http://#", None),
+        ("not a url", None),
+    ],
+)
+def test_url(text, value):
+    assert canonical("url", text) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["the end.Then", "v1.2.3", "working..is", "me@example.com", "report.pdf", "https:// nothing", "http://362"]
+)
+def test_what_looks_like_a_url_and_is_none(find, text):
+    assert find("url", text) == []
+
+
+def test_a_url_ends_before_the_punctuation_of_its_sentence(find):
+    text = "See https://example.com/a,b?c=d. Or (http://example.org/x), or example.net!"
+    assert [found for found, _ in find("url", text)] == [
+        "https://example.com/a,b?c=d",
+        "http://example.org/x",
+        "example.net",
+    ]
+
+
+@given(st.ip_addresses())
+def test_every_ip_address_is_found_and_read(find_all, address):
+    assert find_all("ip", f"host {address}, up") == [(str(address), str(address))]
+    if isinstance(address, ipaddress.IPv6Address):
+        assert canonical("ip", address.exploded.upper()) == str(address)
+
+
+@pytest.mark.parametrize(
+    "text", ["1111.1.1.1", "1.1000.1.1", "12::44:f:45::1", "I said: ::", "10:33", "1.2.3", "lync:"]
+)
+def test_what_looks_like_an_ip_address_and_is_none(find, text):
+    assert [entry for entry in find("ip", text) if entry[0] != "::"] == []
+
+
+@given(st.uuids())
+def test_every_guid_is_found_and_read(find_all, identifier):
+    for written in (str(identifier), f"{{{identifier}}}", str(identifier).upper(), identifier.hex, identifier.urn):
+        assert find_all("guid", f"id {written}.") == [(written, str(identifier))]
+
+
+@pytest.mark.parametrize(
+    "change", [lambda text: text + "d", lambda text: "{" + text, lambda text: text[:-1], lambda text: "g" + text[1:]]
+)
+def test_what_looks_like_a_guid_and_is_none(find, change):
+    assert find("guid", change(str(uuid.UUID(int=0x123E4567E89B12D3A456426655440000)))) == []

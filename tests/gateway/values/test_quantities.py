@@ -1,0 +1,79 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.values import canonical, equal
+from gateway.values.units import UNITS
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("5%", "5%"),
+        ("5 percent", "5%"),
+        ("12,5 %", "12.5%"),
+        ("per cent of twenty-two", "22%"),
+        ("one hundred percents", "100%"),
+        ("-0.5 percentage points", "-0.5%"),
+        ("50", "50%"),
+        ("percent", None),
+    ],
+)
+def test_percentages(text, value):
+    assert canonical("percent", text) == value
+
+
+@pytest.mark.parametrize("text", ["50 people", "#5 of 10", "5 per customer", "100 cents"])
+def test_what_looks_like_a_percentage_and_is_none(find, text):
+    assert find("percent", text) == []
+
+
+# Exact by definition: the pound and the yard of 1959, the US gallon of 231 cubic inches, the knot.
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("5 km", "5000 m"),
+        ("three feet", "0.9144 m"),
+        ("four-mile", "6437.376 m"),
+        ("12 square metres", "12 m2"),
+        ("1 acre", "4046.8564224 m2"),
+        ("1 gallon", "3.785411784 l"),
+        ("20 (kg)", "20 kg"),
+        ("1 lb", "0.45359237 kg"),
+        ("150 microgrammes", "0.00000015 kg"),
+        ("2 cubic feet", "56.633693184 l"),
+        ("5 [kg]", "5 kg"),
+        ("90 km/h", "25 m/s"),
+        ("20 °C", "293.15 K"),
+        ("68 °F", "293.15 K"),
+        ("-40 degrees Celsius", "233.15 K"),
+        ("1 MB", "8000000 bit"),
+        ("1 mb", "1000000 bit"),
+        ("1 KiB", "8192 bit"),
+        ("2.4 billion gallons", "9084988281.6 l"),
+        ("5", None),
+        ("5 apples", None),
+    ],
+)
+def test_dimensions(text, value):
+    assert canonical("dimension", text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["at 2:00 pm", "5 million dollars", "I'm 5", "SCP-173 m", "the 1980s", "5K run", "10 items in stock", "5 kmh2x"],
+)
+def test_what_looks_like_a_dimension_and_is_none(find, text):
+    assert find("dimension", text) == []
+
+
+@pytest.mark.parametrize("name", sorted(UNITS))
+def test_every_unit_is_found_and_read_under_each_of_its_names(find, name):
+    written = f"3 {name}"
+    assert [found for found, _ in find("dimension", f"about {written}.")] == [written]
+
+
+@given(st.decimals(0, 10**6, places=3))
+def test_equal_quantities_in_different_units_are_equal(number):
+    assert equal("dimension", f"{number} km", f"{number * 1000} m")
+    assert equal("dimension", f"{number} kg", f"{number * 1000} grams")
