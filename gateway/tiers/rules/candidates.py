@@ -6,15 +6,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
+from typing import NamedTuple
 
 from gateway.document import Candidate
 from gateway.task import FieldSpec
 from gateway.tiers.rules.budget import Budget
 from gateway.tiers.rules.compiling import CompiledRule
+from gateway.tiers.rules.normalising import apply_steps
 from gateway.tiers.rules.schema import AgreementRule
 from gateway.tiers.rules.scope import MAX_VALUE_CHARS, Found
 from gateway.tiers.rules.text import Text
-from gateway.values import canonical
+from gateway.values import ValueOptions, canonical
 
 MAX_CANDIDATES = 5
 #: A ``many`` field may have more items than a single field has rivals.
@@ -22,15 +25,15 @@ MAX_ITEMS = 100
 
 
 def candidates_of(
-    rule: CompiledRule, found: Sequence[Found], text: Text, day_first: bool, budget: Budget
+    rule: CompiledRule, found: Sequence[Found], text: Text, options: ValueOptions, budget: Budget
 ) -> list[Candidate]:
     """A rule's candidates, each normalised value once, in the order the rule prefers them.
 
-    What is no value of the field's type is dropped. For a single field the stated precision is that of the rule's
-    first candidate; the others share what is left of it.
+    What is no value of the rule's type or does not hold under its ``validate`` is dropped. For a single field the
+    stated precision is that of the rule's first candidate; the others share what is left of it.
 
     Raises:
-        TimeoutError: a replacement ran out of time.
+        TimeoutError: a replacement or the validator ran out of time.
     """
     field = rule.field
     read: list[Candidate] = []
@@ -39,10 +42,9 @@ def candidates_of(
         raw = text.text[start:end]
         if not raw.strip() or len(raw) > MAX_VALUE_CHARS:
             continue
-        value = item.value if item.value is not None else _value(rule, raw, budget)
-        normalised = canonical(field.type, value, day_first=day_first)
-        if normalised is not None:
-            read.append(Candidate(text.verbatim[start:end], value, normalised, (item.span,), rule.score, rule.source))
+        value, form, refusal = read_value(rule, item.value, raw, options, budget)
+        if refusal is None:
+            read.append(Candidate(text.verbatim[start:end], value, form, (item.span,), rule.score, rule.source))
     ordered = _preferred(rule.spec.prefer, read)
     firsts: dict[str, Candidate] = {}
     for candidate in ordered:
@@ -73,6 +75,39 @@ def rank(by_rule: Sequence[Sequence[Candidate]], field: FieldSpec) -> tuple[Cand
     if field.many:
         return tuple(sorted(ranked.values(), key=lambda candidate: candidate.spans))[:MAX_ITEMS]
     return tuple(ranked.values())[:MAX_CANDIDATES]
+
+
+class ReadValue(NamedTuple):
+    """A value in the form that labels use and in its field's canonical form; ``refusal`` says why it is none."""
+
+    value: str
+    normalised: str
+    refusal: str | None = None
+
+
+def read_value(rule: CompiledRule, value: str | None, raw: str, options: ValueOptions, budget: Budget) -> ReadValue:
+    """What a rule makes of a stretch of text: rewritten, of its type, and validated.
+
+    ``value`` is set where a lookup gives it; then only the type and ``validate`` are looked at. A rule's own type says
+    what the value must be; ``normalised`` is always of the field's type, so that candidates of all tiers compare.
+
+    Raises:
+        TimeoutError: a replacement or the validator ran out of time.
+    """
+    if value is None:
+        value = _value(rule, raw, budget)
+        if rule.spec.normalise:
+            value = apply_steps(value, rule.spec.normalise, partial(canonical, rule.kind, options=options))
+    own = canonical(rule.kind, value, options=options)
+    if own is None:
+        return ReadValue(value, "", f"{value!r} is no {rule.kind}")
+    refusal = rule.validator.refusal(value, own, budget) if rule.validator else None
+    if refusal is not None:
+        return ReadValue(value, "", f"{value!r} is refused: {refusal}")
+    form = own if rule.kind == rule.field.type else canonical(rule.field.type, value, options=options)
+    if form is None:
+        return ReadValue(value, "", f"{value!r} is no {rule.field.type}")
+    return ReadValue(value, form)
 
 
 def _value(rule: CompiledRule, raw: str, budget: Budget) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
 
 import regex
 
@@ -21,25 +22,36 @@ from gateway.tiers.rules.finders import (
     PatternFinder,
     PositionFinder,
 )
-from gateway.tiers.rules.scope import Compiled, Scope
+from gateway.tiers.rules.normalising import Validator, bound
+from gateway.tiers.rules.patterns import Compiled, PatternProblem, compile_pattern, expand
+from gateway.tiers.rules.scope import Scope
 from gateway.tiers.rules.table import Table
-from gateway.values import DATE_PATTERN, MONEY_PATTERN, ValueType
+from gateway.tiers.rules.words import WordsFinder, index_words
+from gateway.values import PATTERNS, ValueType
 
-_REFERENCE = regex.compile(r"\{\{\s*([a-z][a-z0-9_-]*)\s*\}\}")
 #: Names that every library has: the value types' own patterns. The parser of the type reads what they match.
-BUILT_IN = {"date": f"(?x:{DATE_PATTERN.pattern}\n)", "money": f"(?x:{MONEY_PATTERN.pattern}\n)"}
-#: What a rule looks for when it names no value pattern.
-_DEFAULT_VALUE: Mapping[ValueType, str] = {
-    "date": "{{date}}",
-    "money": "{{money}}",
-    "number": r"(?<![\w.,])[-+]?\d[\d,]*(?:\.\d+)?(?!\w)",
-    "text": r"\S(?:.*\S)?",
-}
-#: Bounds how deep one recogniser may name another.
-_MAX_DEPTH = 5
-_MAX_EXPANDED_CHARS = 50_000
+BUILT_IN: Mapping[str, str] = {name: pattern for name, pattern in PATTERNS.items() if name != "text"}
+
+
+def default_value(kind: ValueType) -> str:
+    """What a rule looks for when it names no value pattern."""
+    return PATTERNS["text"] if kind == "text" else f"{{{{{kind}}}}}"
+
+
 #: Raised when what a rule file means changes without the file: figures measured before do not hold any more.
 _SEMANTICS = 1
+
+
+class Lookup:
+    """The entries of one lookup file, indexed for lines and, when a rule asks for it, for words."""
+
+    def __init__(self, entries: list[tuple[str, str]]) -> None:
+        self.entries = entries
+        self.table = Table(entries)
+
+    @cached_property
+    def lengths(self) -> dict[str, tuple[int, ...]]:
+        return index_words(self.entries)
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,12 @@ class CompiledRule:
     replacements: tuple[tuple[Compiled, str], ...]
     #: SHA-256 of all that decides what it finds: its keys, patterns with library names filled in, and lookup entries.
     digest: str
+    validator: Validator | None = None
+
+    @property
+    def kind(self) -> ValueType:
+        """The type that its values must have: the rule's own, else the field's."""
+        return self.spec.type or self.field.type
 
     @property
     def score(self) -> float:
@@ -66,11 +84,13 @@ class CompiledRule:
 class Compiler:
     """Compiles the rules of one field file; ``where`` names the file in errors."""
 
-    def __init__(self, where: str, field: FieldSpec, library: Mapping[str, str], table: Callable[[str], Table]) -> None:
+    def __init__(
+        self, where: str, field: FieldSpec, library: Mapping[str, str], lookup: Callable[[str], Lookup]
+    ) -> None:
         self._where = where
         self._field = field
         self._library = library
-        self._table = table
+        self._lookup = lookup
         self._closure: list[str] = []
 
     def compile(self, rule: schema.Rule) -> CompiledRule:
@@ -79,7 +99,7 @@ class Compiler:
         Raises:
             RuleFileError: naming file, rule and key of a bad pattern, an unknown library name or a bad lookup.
         """
-        self._closure = [str(_SEMANTICS), self._field.type, rule.model_dump_json(exclude={"description", "examples"})]
+        self._closure = [str(_SEMANTICS), self._field.type, schema.behaviour(rule)]
         replacements = tuple(
             (self._pattern(rule, "replace", replacement.pattern), replacement.by) for replacement in rule.replace
         )
@@ -89,9 +109,11 @@ class Compiler:
                 regex.compile(pattern.pattern + "|", pattern.flags).sub(template, "")
             except (regex.error, IndexError) as error:
                 raise self._error(rule, "replace", f"bad replacement {template!r} ({error})") from error
+        validator = self._validator(rule)
         finder = self._finder(rule)
         digest = hashlib.sha256("\0".join(self._closure).encode("utf-8", "surrogatepass")).hexdigest()
-        return CompiledRule(f"{self._field.name}/{rule.id}", self._field, rule, finder, replacements, digest)
+        source = f"{self._field.name}/{rule.id}"
+        return CompiledRule(source, self._field, rule, finder, replacements, digest, validator)
 
     def _finder(self, rule: schema.Rule) -> Finder | None:
         scope = self._scope(rule)
@@ -101,7 +123,7 @@ class Compiler:
             case schema.AnchorRule():
                 return AnchorFinder(
                     label=self._pattern(rule, "label", rule.label),
-                    value=self._pattern(rule, "value", rule.value or _DEFAULT_VALUE[self._field.type]),
+                    value=self._pattern(rule, "value", rule.value or default_value(rule.type or self._field.type)),
                     same_line=rule.same_line,
                     reach=rule.reach,
                     between=self._pattern(rule, "between", rule.between),
@@ -120,15 +142,7 @@ class Compiler:
                     scope=scope,
                 )
             case schema.LookupRule():
-                return LookupFinder(
-                    table=self._entries(rule),
-                    span=rule.span,
-                    cut=self._optional(rule, "cut", rule.cut),
-                    fuzzy=rule.fuzzy,
-                    same_digits=rule.same_digits,
-                    keep_writing=rule.form == "text",
-                    scope=scope,
-                )
+                return self._lookup_finder(rule, scope)
             case schema.BalanceRule():
                 if self._field.type != "money":
                     raise self._error(
@@ -139,13 +153,46 @@ class Compiler:
             case schema.AgreementRule():
                 return None
 
-    def _entries(self, rule: schema.LookupRule) -> Table:
+    def _lookup_finder(self, rule: schema.LookupRule, scope: Scope) -> Finder:
         try:
-            table = self._table(rule.file)
+            lookup = self._lookup(rule.file)
         except (OSError, ValueError) as error:
             raise self._error(rule, "file", f"{rule.file}: {error}") from error
-        self._closure.append(table.digest)
-        return table
+        self._closure.append(lookup.table.digest)
+        keep_writing = rule.form == "text"
+        if rule.match == "words":
+            return WordsFinder(lookup.table, lookup.lengths, keep_writing, scope)
+        return LookupFinder(
+            table=lookup.table,
+            span=rule.span,
+            cut=self._optional(rule, "cut", rule.cut),
+            fuzzy=rule.fuzzy,
+            same_digits=rule.same_digits,
+            keep_writing=keep_writing,
+            scope=scope,
+        )
+
+    def _validator(self, rule: schema.Rule) -> Validator | None:
+        wanted = rule.validation
+        if wanted == schema.Validation():
+            return None
+        kind = rule.type or self._field.type
+        bounds: dict[str, Decimal | str | None] = {"min": None, "max": None}
+        for key in bounds:
+            written = getattr(wanted, key)
+            if written is not None:
+                try:
+                    bounds[key] = bound(kind, written)
+                except ValueError as error:
+                    raise self._error(rule, f"validate.{key}", str(error)) from error
+        return Validator(
+            kind=kind,
+            pattern=self._optional(rule, "validate.pattern", wanted.pattern),
+            least=bounds["min"],
+            most=bounds["max"],
+            min_length=wanted.min_length,
+            max_length=wanted.max_length,
+        )
 
     def _scope(self, rule: schema.Rule) -> Scope:
         checks: list[tuple[str, Compiled, bool]] = []
@@ -169,31 +216,12 @@ class Compiler:
         return None if source is None else self._pattern(rule, key, source)
 
     def _pattern(self, rule: schema.Rule, key: str, source: str) -> Compiled:
-        expanded = source
-        for _ in range(_MAX_DEPTH):
-            if not _REFERENCE.search(expanded):
-                break
-            expanded = _REFERENCE.sub(lambda match: self._recogniser(rule, key, match[1]), expanded)
-            if len(expanded) > _MAX_EXPANDED_CHARS:
-                raise self._error(
-                    rule, key, f"longer than {_MAX_EXPANDED_CHARS} characters with library names filled in"
-                )
-        else:
-            raise self._error(rule, key, "recognisers name each other too deeply")
-        self._closure.append(f"{key}={expanded}")
         try:
-            with warnings.catch_warnings():
-                # A pattern that a later version of the module will read differently is an error now.
-                warnings.simplefilter("error")
-                return regex.compile(expanded, regex.IGNORECASE | regex.MULTILINE)
-        except (regex.error, Warning, RecursionError, OverflowError) as error:
-            raise self._error(rule, key, f"not a regular expression ({error})") from error
-
-    def _recogniser(self, rule: schema.Rule, key: str, name: str) -> str:
-        if name in self._library:
-            return f"(?:{self._library[name]})"
-        known = ", ".join(sorted(self._library)) or "none"
-        raise self._error(rule, key, f"no recogniser {{{{{name}}}}} in the library; there are: {known}")
+            expanded = expand(source, self._library)
+            self._closure.append(f"{key}={expanded}")
+            return compile_pattern(expanded)
+        except PatternProblem as error:
+            raise self._error(rule, key, str(error)) from error
 
     def _error(self, rule: schema.Rule, key: str, message: str) -> RuleFileError:
         return RuleFileError(

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from gateway.errors import RuleFileError
 from gateway.task import TaskSpec
-from gateway.tiers.rules.compiling import BUILT_IN, CompiledRule, Compiler
+from gateway.tiers.rules.compiling import BUILT_IN, CompiledRule, Compiler, Lookup
+from gateway.tiers.rules.filter_schema import FiltersFile
+from gateway.tiers.rules.filters import FilterSet, compile_filters
+from gateway.tiers.rules.patterns import PatternProblem
 from gateway.tiers.rules.schema import LibraryFile, RuleFile
-from gateway.tiers.rules.table import Table, parse_entries
+from gateway.tiers.rules.schema_problems import schema_problems
+from gateway.tiers.rules.table import parse_entries
+from gateway.tiers.rules.words import parse_words
+from gateway.tiers.rules.yamlfile import MAX_FILE_BYTES, MAX_YAML_BYTES, YamlProblem, decode, parse_yaml
 
-MAX_FILE_BYTES = 16 * 1024 * 1024
+#: Files of a task's directory that are no field's.
+FILTERS_FILE = "filters.yaml"
+RESERVED_FILES = frozenset({"task.yaml", FILTERS_FILE})
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -32,15 +39,27 @@ class RuleSet:
     task: TaskSpec
     fields: Mapping[str, tuple[CompiledRule, ...]]
     digest: str
+    filters: FilterSet = field(default_factory=FilterSet)
+
+    @property
+    def author_precision(self) -> dict[str, float]:
+        """``<field>/<rule id>`` to the precision that its author vouches for, where one is stated."""
+        stated = {rule.source: rule.spec.author_precision for rule in self.rules}
+        return {source: precision for source, precision in stated.items() if precision is not None}
+
+    @property
+    def rule_digests(self) -> dict[str, str]:
+        """``<field>/<rule id>`` to a digest of what that rule alone does."""
+        return {rule.source: self._digest(rule.field.name, [rule]) for rule in self.rules}
 
     @property
     def field_digests(self) -> dict[str, str]:
         """Field to a digest of what its rules do: it stays when comments, examples or other fields' rules change."""
-        found = {}
-        for name, rules in self.fields.items():
-            parts = [str(self.task.day_first), str(self.task.fields[name].many), *(rule.digest for rule in rules)]
-            found[name] = f"sha256:{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()}"
-        return found
+        return {name: self._digest(name, rules) for name, rules in self.fields.items()}
+
+    def _digest(self, name: str, rules: Sequence[CompiledRule]) -> str:
+        parts = [self.task.options.identity, str(self.task.fields[name].many), *(rule.digest for rule in rules)]
+        return f"sha256:{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()}"
 
     @property
     def rules(self) -> list[CompiledRule]:
@@ -54,22 +73,18 @@ class _Files:
         self._root = root
         self._read: dict[str, bytes] = {}
 
-    def text(self, path: Path) -> str:
+    def text(self, path: Path, most: int = MAX_FILE_BYTES) -> str:
         """A file's content.
 
         Raises:
             OSError: it cannot be read.
-            ValueError: it is too large or not UTF-8.
+            ValueError: it has more than ``most`` bytes, or is not UTF-8.
         """
         with path.open("rb") as stream:
-            content = stream.read(MAX_FILE_BYTES + 1)
-        if len(content) > MAX_FILE_BYTES:
-            raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
+            content = stream.read(most + 1)
+        text = decode(content, most)
         self._read[path.relative_to(self._root).as_posix()] = content
-        try:
-            return content.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"not UTF-8 ({error.reason} at byte {error.start})") from error
+        return text
 
     def digest(self) -> str:
         total = hashlib.sha256()
@@ -89,22 +104,23 @@ def load_rules(rules_dir: Path, task: TaskSpec) -> RuleSet:
     """
     files = _Files(rules_dir)
     task_dir = rules_dir / task.name
-    library = dict(BUILT_IN)
+    own: dict[str, str] = {}
     for path in sorted((rules_dir / "library").glob("*.yaml")):
         for name, recogniser in _parse(files, path, LibraryFile).recognisers.items():
-            if name in library:
+            if name in own:
                 raise RuleFileError(
                     f"{path}: recogniser {name} is there already", detail={"file": str(path), "key": name}
                 )
-            library[name] = recogniser.pattern
-    tables: dict[str, Table] = {}
+            own[name] = recogniser.pattern
+    library = {**BUILT_IN, **own}
+    lookups: dict[str, Lookup] = {}
 
-    def table(name: str) -> Table:
-        if name not in tables:
-            tables[name] = Table(parse_entries(files.text(task_dir / name)))
-        return tables[name]
+    def lookup(name: str) -> Lookup:
+        if name not in lookups:
+            lookups[name] = read_lookup(name, files.text(task_dir / name))
+        return lookups[name]
 
-    known = {f"{name}.yaml" for name in task.fields} | {"task.yaml"}
+    known = {f"{name}.yaml" for name in task.fields} | RESERVED_FILES
     stray = sorted(path.name for path in task_dir.glob("*.y*ml") if path.name not in known)
     if stray:
         raise RuleFileError(
@@ -112,7 +128,7 @@ def load_rules(rules_dir: Path, task: TaskSpec) -> RuleSet:
             detail={"file": str(task_dir / stray[0])},
         )
     fields: dict[str, tuple[CompiledRule, ...]] = {}
-    for name, field in task.fields.items():
+    for name, spec in task.fields.items():
         path = task_dir / f"{name}.yaml"
         if not path.is_file():
             fields[name] = ()
@@ -123,7 +139,7 @@ def load_rules(rules_dir: Path, task: TaskSpec) -> RuleSet:
                 f"{path}: field is {parsed.field!r} but the file is called {path.name}",
                 detail={"file": str(path), "key": "field"},
             )
-        compiler = Compiler(str(path), field, library, table)
+        compiler = Compiler(str(path), spec, library, lookup)
         compiled: list[CompiledRule] = []
         for rule in parsed.rules:
             if any(other.spec.id == rule.id for other in compiled):
@@ -135,7 +151,28 @@ def load_rules(rules_dir: Path, task: TaskSpec) -> RuleSet:
         # sorted() keeps the file's order among rules of equal priority.
         fields[name] = tuple(sorted(compiled, key=lambda rule: -rule.spec.priority))
         _check_references(path, fields[name])
-    return RuleSet(task, fields, files.digest())
+    filters = _filters(files, task_dir / FILTERS_FILE, library)
+    return RuleSet(task, fields, files.digest(), filters)
+
+
+def read_lookup(name: str, content: str) -> Lookup:
+    """The entries of a lookup file: a word list when it is called ``.txt``, else CSV.
+
+    Raises:
+        ValueError: an entry is wrong; the message names its line.
+    """
+    content = content.removeprefix("\ufeff")
+    return Lookup(parse_words(content) if name.endswith(".txt") else parse_entries(content))
+
+
+def _filters(files: _Files, path: Path, library: Mapping[str, str]) -> FilterSet:
+    if not path.is_file():
+        return FilterSet()
+    parsed = _parse(files, path, FiltersFile)
+    try:
+        return compile_filters(parsed, library)
+    except PatternProblem as error:
+        raise RuleFileError(f"{path}: {error}", detail={"file": str(path)}) from error
 
 
 def _check_references(path: Path, rules: Sequence[CompiledRule]) -> None:
@@ -155,24 +192,13 @@ def _check_references(path: Path, rules: Sequence[CompiledRule]) -> None:
         tried |= {rule.spec.id} & voters
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML that takes no key twice: the second would silently replace the first."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
-        repeated = next((key for index, key in enumerate(keys) if key in keys[:index]), None)
-        if repeated is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"key {repeated!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
 def _parse(files: _Files, path: Path, model: type[_Model]) -> _Model:
     try:
-        raw = yaml.load(files.text(path), Loader=_UniqueKeys)
+        raw = parse_yaml(files.text(path, MAX_YAML_BYTES)).value
     except OSError as error:
         raise RuleFileError(f"{path}: cannot be read ({error.strerror})", detail={"file": str(path)}) from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise RuleFileError(f"{path}: not YAML ({error})", detail={"file": str(path)}) from error
+    except YamlProblem as error:
+        raise RuleFileError(f"{path}: {error}", detail={"file": str(path)}) from error
     try:
         return model.model_validate(raw)
     except ValidationError as error:
@@ -181,19 +207,15 @@ def _parse(files: _Files, path: Path, model: type[_Model]) -> _Model:
 
 def _explained(path: Path, raw: Any, error: ValidationError) -> RuleFileError:
     """The first problem as ``file: rule id: key: message``."""
-    first = error.errors(include_url=False)[0]
-    location = list(first["loc"])
+    problem = schema_problems(error, raw)[0]
+    location = problem.path
     rule: str | None = None
-    if len(location) >= 2 and location[0] == "rules" and isinstance(location[1], int):
-        item = raw["rules"][location[1]]
+    if len(location) >= 2 and location[0] in ("rules", "filters") and isinstance(location[1], int):
+        item = raw[location[0]][location[1]]
         identifier = item.get("id") if isinstance(item, dict) else None
         rule = identifier if isinstance(identifier, str) else f"number {location[1] + 1}"
-        kinds = {"pattern", "anchor", "position", "block", "lookup", "balance", "agreement"}
-        # Behind the number stands the kind that chose the variant, which is no key of the file.
-        location = location[3:] if len(location) > 2 and location[2] in kinds else location[2:]
-        location = location or ["kind"]
+        location = location[2:]
     key = ".".join(str(part) for part in location) or "file"
-    message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
     rule_part = f" rule {rule}:" if rule else ""
     detail = {"file": str(path), "key": key} | ({"rule": rule} if rule else {})
-    return RuleFileError(f"{path}:{rule_part} {key}: {message}", detail=detail)
+    return RuleFileError(f"{path}:{rule_part} {key}: {problem.message}", detail=detail)

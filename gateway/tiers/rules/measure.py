@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,11 @@ from gateway.document import Document
 from gateway.evaluation.bounds import clopper_pearson
 from gateway.evaluation.dataset import Label, LabelledDocument
 from gateway.tiers.rules.candidates import rank
-from gateway.tiers.rules.tier import RulesTier
-from gateway.values import ValueType, canonical, fold_text
+from gateway.tiers.rules.tier import RuleRun, RulesTier
+from gateway.values import ValueOptions, ValueType, canonical, fold_text
+
+#: A table for people shows this many pairs of rules a field; JSON has all.
+_MOST_CONFLICTS_SHOWN = 5
 
 
 @dataclass
@@ -57,6 +60,15 @@ class RuleFigures:
 
 
 @dataclass
+class Conflict:
+    """Two rules whose first candidates differ on some documents, and how often either was right there."""
+
+    documents: int = 0
+    first_right: int = 0
+    second_right: int = 0
+
+
+@dataclass
 class FieldFigures:
     """One field: its annotated documents, its rules in order, and the tier's best candidate."""
 
@@ -64,6 +76,12 @@ class FieldFigures:
     documents: int = 0
     best: Count = field(default_factory=Count)
     rules: dict[str, RuleFigures] = field(default_factory=dict)
+    conflicts: dict[tuple[str, str], Conflict] = field(default_factory=dict)
+
+    @property
+    def dead(self) -> list[str]:
+        """Rules that found nothing in any document."""
+        return [source for source, figures in self.rules.items() if not figures.alone.found]
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -77,6 +95,15 @@ class FieldFigures:
                 }
                 for figures in self.rules.values()
             },
+            "dead": self.dead,
+            "conflicts": [
+                {
+                    "rules": list(pair),
+                    "documents": conflict.documents,
+                    "right": [conflict.first_right, conflict.second_right],
+                }
+                for pair, conflict in _most_conflicts(self)
+            ],
         }
 
 
@@ -108,10 +135,12 @@ def measure(
                 continue
             spec, field_figures = task.fields[name], found[name]
             field_figures.documents += 1
-            wanted = _wanted(label, spec.type, task.day_first)
+            wanted = _wanted(label, spec.type, task.options)
             for run in runs:
                 for candidate in run.candidates if spec.many else run.candidates[:1]:
                     field_figures.rules[run.rule.source].alone.add(candidate.normalised in wanted)
+            if not spec.many:
+                _count_conflicts(field_figures, runs, wanted)
             ranked = rank([run.candidates for run in runs], spec)
             for candidate in ranked if spec.many else ranked[:1]:
                 right = candidate.normalised in wanted
@@ -120,10 +149,30 @@ def measure(
     return found
 
 
-def _wanted(label: Label, kind: ValueType, day_first: bool) -> set[str]:
+def _count_conflicts(figures: FieldFigures, runs: Sequence[RuleRun], wanted: set[str]) -> None:
+    # An agreement only repeats what others say.
+    firsts = [
+        (run.rule.source, run.candidates[0].normalised)
+        for run in runs
+        if run.candidates and run.rule.finder is not None
+    ]
+    for number, (left, left_value) in enumerate(firsts):
+        for right, right_value in firsts[number + 1 :]:
+            if left_value != right_value:
+                conflict = figures.conflicts.setdefault((left, right), Conflict())
+                conflict.documents += 1
+                conflict.first_right += left_value in wanted
+                conflict.second_right += right_value in wanted
+
+
+def _most_conflicts(figures: FieldFigures) -> list[tuple[tuple[str, str], Conflict]]:
+    return sorted(figures.conflicts.items(), key=lambda item: -item[1].documents)
+
+
+def _wanted(label: Label, kind: ValueType, options: ValueOptions) -> set[str]:
     """The label's values as candidates are normalised."""
     values = [label] if isinstance(label, str) else label or []
-    return {canonical(kind, value, day_first=day_first) or fold_text(value) for value in values}
+    return {canonical(kind, value, options=options) or fold_text(value) for value in values}
 
 
 def render_figures(fields: Iterable[FieldFigures]) -> str:
@@ -136,6 +185,13 @@ def render_figures(fields: Iterable[FieldFigures]) -> str:
             best = f"{rule.best.right} of {rule.best.found}" if rule.best.found else "never"
             lines.append(f"  {rule.source:36} {_cells(rule.alone)}   {best}")
         lines.append(f"  {'best candidate':36} {_cells(figures.best)}")
+        if figures.documents and figures.dead:
+            lines.append(f"  never found anything: {', '.join(figures.dead)}")
+        for (left, right), conflict in _most_conflicts(figures)[:_MOST_CONFLICTS_SHOWN]:
+            lines.append(
+                f"  {left} and {right} differ on {conflict.documents}: right {conflict.first_right} and"
+                f" {conflict.second_right}"
+            )
     return "\n".join(lines)
 
 

@@ -8,6 +8,9 @@ from click.testing import CliRunner, Result
 
 from gateway.cli.main import main
 from gateway.evaluation.dataset import text_digest
+from gateway.policy import Policy
+from gateway.task import load_task
+from gateway.tiers.rules import RulesTier
 
 RULES = r"""
 field: total
@@ -43,10 +46,17 @@ def run(home: Path, *arguments: str, stdin: str | None = None) -> Result:
     return CliRunner().invoke(main, ["--home", str(home), "rules", *arguments], input=stdin)
 
 
-def test_check_says_how_many_rules_there_are(home: Path) -> None:
+def test_check_says_how_many_rules_there_are_and_what_may_be_meant(home: Path) -> None:
     result = run(home, "check")
     assert result.exit_code == 0
-    assert result.stdout.startswith("bills: 2 rules, sha256:")
+    *findings, last = result.stdout.splitlines()
+    assert last.startswith("bills: 2 rules, sha256:")
+    assert last.endswith(", 0 errors, 2 warnings")
+    assert [line.split()[1] for line in findings] == ["R023", "R040"]
+    assert run(home, "check", "--strict").exit_code == 1
+    ignoring = run(home, "check", "--strict", "--ignore", "R040", "--ignore", "R023")
+    assert (ignoring.exit_code, len(ignoring.stdout.splitlines())) == (0, 1)
+    assert run(home, "check", "--ignore", "R030").exit_code == 2
 
 
 def test_check_says_where_a_rule_is_wrong(home: Path) -> None:
@@ -54,9 +64,38 @@ def test_check_says_where_a_rule_is_wrong(home: Path) -> None:
     path.write_text(RULES.replace("label: TOTAL", "label: '('"))
     result = run(home, "check", "bills")
     assert result.exit_code == 1
-    assert f"{path}: rule labelled: label: not a regular expression" in result.stdout
+    assert f"{path}:9:12: R030 error: label: not a regular expression" in result.stdout
+    assert "[total/labelled]" in result.stdout
     [facts] = json.loads(run(home, "check", "--json").stdout).values()
-    assert (facts["rule"], facts["key"]) == ("labelled", "label")
+    [finding] = [item for item in facts["findings"] if item["severity"] == "error"]
+    assert (finding["code"], finding["line"], finding["column"], finding["rule"]) == ("R030", 9, 12, "total/labelled")
+
+
+def test_check_says_what_must_be_calibrated_again(home: Path) -> None:
+    assert "R090" not in run(home, "check").stdout
+    tier = RulesTier.load(home / "rules", load_task(home / "rules" / "bills" / "task.yaml"))
+    versions = {"rules": {**tier.field_versions, "total": "sha256:of-other-rules"}}
+    Policy("bills", thresholds={}, versions=versions).save(home / "models" / "bills" / "policy.json")
+    result = run(home, "check")
+    assert result.exit_code == 0
+    assert "bills: R090 rules of total are not those" in result.stdout
+    assert "rules of shop" not in result.stdout
+    assert json.loads(run(home, "check", "--json").stdout)["bills"]["calibrate"] == ["total"]
+
+
+def test_a_task_file_that_cannot_be_read_is_a_finding(home: Path) -> None:
+    (home / "rules" / "bills" / "task.yaml").write_text("fields: [")
+    result = run(home, "check")
+    assert result.exit_code == 1
+    assert "R006" in result.stdout
+
+
+def test_schemas_are_written_and_compared(home: Path) -> None:
+    assert run(home, "schema").exit_code == 1
+    assert run(home, "schema", "--write").exit_code == 0
+    result = run(home, "schema")
+    assert (result.exit_code, "up to date" in result.stdout) == (0, True)
+    assert run(home, "list").exit_code == 0  # the directory is no task
 
 
 def test_unknown_tasks_and_homes_without_tasks_are_wrong_use(home: Path) -> None:
@@ -78,7 +117,9 @@ def test_test_shows_what_failed(home: Path) -> None:
     result = run(home, "test")
     assert result.exit_code == 1
     assert (
-        "bills: total/labelled: 'TOTAL 8.00'\n  expected nothing, found '8.00'\n2 examples, 1 failed" in result.stdout
+        "bills: total/labelled: 'TOTAL 8.00'\n"
+        "  expected nothing, found '8.00'; the field's answer comes from total/labelled\n"
+        "2 examples, 1 failed" in result.stdout
     )
     [failure] = json.loads(run(home, "test", "--json").stdout)["failed"]
     assert failure == {
@@ -87,18 +128,36 @@ def test_test_shows_what_failed(home: Path) -> None:
         "text": "TOTAL 8.00",
         "expected": None,
         "found": "8.00",
+        "passed": False,
+        "answered_by": "total/labelled",
     }
+
+
+def test_test_shows_which_rule_answers_and_runs_filters(home: Path) -> None:
+    (home / "rules" / "bills" / "filters.yaml").write_text(
+        "filters: [{id: short, kind: length, min_words: 2, examples: [{text: a, filtered: true}]}]"
+    )
+    result = run(home, "test", "--verbose")
+    assert (
+        "'TOTAL 9.00'\n  expected '9.00', found '9.00'; the field's answer comes from total/labelled" in result.stdout
+    )
+    assert "'SUM 9.00'\n  expected nothing, found nothing; the field's answer comes from total/any" in result.stdout
+    assert "filters/short: 'a'\n  expected 'filtered', found 'filtered'" in result.stdout
+    assert "3 examples, 0 failed" in result.stdout
 
 
 def test_list_shows_rules_in_the_order_they_are_tried(home: Path) -> None:
     lines = run(home, "list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["task", "total/labelled", "total/any"]
     listed = json.loads(run(home, "list", "bills", "--json").stdout)["bills"]
+    assert len(listed[0].pop("digest")) == len("sha256:") + 64
     assert listed[0] == {
         "rule": "total/labelled",
         "kind": "anchor",
+        "type": "money",
         "priority": 2,
         "precision": 0.9,
+        "author_precision": None,
         "examples": 2,
         "description": "Behind TOTAL.",
     }
@@ -108,12 +167,24 @@ def test_explain_shows_what_each_rule_found_and_which_were_not_tried(home: Path)
     result = run(home, "explain", "bills", "-", stdin="1.00\nTOTAL 2.00")
     assert "total: '2.00' by total/labelled" in result.stdout
     assert "line 2: '2.00' (2.00)" in result.stdout
-    assert "not tried" in result.stdout
+    assert "not tried: labelled found something" in result.stdout
     assert "shop: nothing" in result.stdout
     found = json.loads(run(home, "explain", "bills", "-", "--json", stdin="1.00").stdout)
     assert found["total"]["best"]["source"] == "total/any"
     assert [rule["outcome"] for rule in found["total"]["rules"]] == ["nothing", "found"]
+    assert found["total"]["rules"][0]["reasons"] == [{"kind": "evidence", "message": "label not found", "line": None}]
     assert found["shop"] == {"best": None, "rules": []}
+    assert list(json.loads(run(home, "explain", "bills", "-", "--json", "--field", "shop", stdin="x").stdout)) == [
+        "shop"
+    ]
+
+
+def test_explain_says_when_a_filter_would_answer(home: Path) -> None:
+    (home / "rules" / "bills" / "filters.yaml").write_text("filters: [{id: short, kind: length, min_words: 9}]")
+    assert "filtered by short: too short" in run(home, "explain", "bills", "-", stdin="TOTAL 9.00").stdout
+    found = json.loads(run(home, "explain", "bills", "-", "--json", stdin="TOTAL 9.00").stdout)
+    assert found["filtered"]["filter"] == "short"
+    assert found["total"]["best"]["value"] == "9.00"
 
 
 def test_explain_reads_any_bytes(home: Path) -> None:
@@ -129,3 +200,26 @@ def test_measure_counts_on_all_documents_or_a_part(home: Path) -> None:
     part = run(home, "measure", "bills", "--data", data, "--part", "train")
     assert "total: 2 documents" in part.stdout
     assert run(home, "measure", "bills", "--data", data, "--part", "none").exit_code == 2
+
+
+def test_measure_tells_conflicts_dead_rules_and_savings(home: Path) -> None:
+    path = home / "rules" / "bills" / "total.yaml"
+    path.write_text(RULES.replace(", unless: [labelled]", "") + "  - {id: dead, kind: pattern, pattern: '77777'}\n")
+    lines = [
+        json.dumps({"id": str(n), "text": f"{n}.50 TOTAL {n}.00", "labels": {"total": f"{n}.00"}}) for n in range(99)
+    ]
+    (home / "data.jsonl").write_text("\n".join(lines))
+    result = run(home, "measure", "bills", "--data", str(home / "data.jsonl"))
+    assert "never found anything: total/dead" in result.stdout
+    assert "total/labelled and total/any differ on 99: right 99 and 0" in result.stdout
+    assert "answers that need no model    99 of 198 (50.0 %)" in result.stdout
+    assert "documents that need no model  0 of 99 (0.0 %)" in result.stdout
+    report = json.loads(run(home, "measure", "bills", "--data", str(home / "data.jsonl"), "--json").stdout)
+    assert report["savings"]["trusted"] == {"total": ["total/labelled"], "shop": []}
+    assert report["savings"]["by_rule"] == {"total/labelled": 99}
+    total = report["fields"]["total"]
+    assert total["dead"] == ["total/dead"]
+    assert total["conflicts"] == [{"rules": ["total/labelled", "total/any"], "documents": 99, "right": [99, 0]}]
+    # 99 of 99 is not enough to be sure of 99 %.
+    strict = run(home, "measure", "bills", "--data", str(home / "data.jsonl"), "--quality", "0.99", "--json")
+    assert json.loads(strict.stdout)["savings"]["answers_without_model"] == 0

@@ -130,9 +130,13 @@ def test_recognisers_may_not_run_in_circles_or_stand_twice(bench: Bench) -> None
     with pytest.raises(RuleFileError, match="recogniser b is there already"):
         bench.load()
     (bench.path / "library" / "b.yaml").unlink()
-    bench.write("library/a.yaml", "recognisers: {date: {pattern: y}}")
-    with pytest.raises(RuleFileError, match="recogniser date is there already"):
-        bench.load()
+
+
+def test_a_library_may_give_a_built_in_name_a_pattern_of_its_own(bench: Bench) -> None:
+    bench.rules("date", "- {id: one, kind: pattern, pattern: '{{date}}'}")
+    assert bench.values("date", "1 May 2018 or 02/05/2018") == ["1 May 2018", "02/05/2018"]
+    bench.write("library/a.yaml", r"recognisers: {date: {pattern: '\d\d/\d\d/\d{4}'}}")
+    assert bench.values("date", "1 May 2018 or 02/05/2018") == ["02/05/2018"]
 
 
 def test_a_task_without_rule_files_has_no_rules(bench: Bench) -> None:

@@ -1,0 +1,110 @@
+"""``cascade rules check`` and ``cascade rules schema``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli.main import current_home
+from gateway.cli.rules.common import as_json, optional_task, tasks
+from gateway.errors import CascadeError
+from gateway.home import Home
+from gateway.policy import Policy
+from gateway.tiers.rules import RulesTier
+from gateway.tiers.rules.lint import Finding, check_task
+from gateway.tiers.rules.lint.findings import CALIBRATE, CODES
+from gateway.tiers.rules.publishing import DIRECTORY, outdated_schemas, write_schemas
+
+
+@click.command()
+@optional_task
+@click.option("--strict", is_flag=True, help="Exit code 1 on warnings too.")
+@click.option("--ignore", "ignored", multiple=True, metavar="CODE", help="Leave out warnings with this code.")
+@as_json
+@click.pass_context
+def check(ctx: click.Context, task: str | None, strict: bool, ignored: tuple[str, ...], as_json: bool) -> None:
+    """Find everything that is wrong with the rules of TASK (or of every task): file:line:column, code, message.
+
+    Exit code 1 when there is an error; docs/rule-codes.md explains the codes.
+    """
+    for code in ignored:
+        if code not in CODES or CODES[code].severity == "error":
+            raise click.BadParameter(f"{code} is no code of a warning", param_hint="--ignore")
+    home = current_home()
+    found: dict[str, list[Finding]] = {}
+    facts: dict[str, dict[str, Any]] = {}
+    for name in tasks(home, task):
+        found[name] = [item for item in check_task(home.rules, name) if item.code not in ignored]
+        facts[name] = _facts(home, name) if not any(item.severity == "error" for item in found[name]) else {}
+    if as_json:
+        report = {
+            name: {"findings": [item.as_json() for item in items], **facts[name]} for name, items in found.items()
+        }
+        click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+    else:
+        _print(found, facts)
+    severities = {item.severity for items in found.values() for item in items}
+    if "error" in severities or (strict and severities):
+        ctx.exit(1)
+
+
+def _print(found: dict[str, list[Finding]], facts: dict[str, dict[str, Any]]) -> None:
+    # The library is everybody's: what is wrong there is said once.
+    lines = dict.fromkeys(_shown(item) for items in found.values() for item in items)
+    for line in lines:
+        click.echo(line)
+    for name, items in found.items():
+        for field in facts[name].get("calibrate", ()):
+            click.echo(
+                f"{name}: {CALIBRATE} rules of {field} are not those that policy.json was calibrated with; they decide"
+                f" nothing until `cascade calibrate {name}` has seen them"
+            )
+        errors = sum(item.severity == "error" for item in items)
+        counts = f"{errors} errors, {len(items) - errors} warnings"
+        about = "{rules} rules, {version}, ".format(**facts[name]) if "version" in facts[name] else ""
+        click.echo(f"{name}: {about}{counts}")
+
+
+def _shown(item: Finding) -> str:
+    try:
+        path = Path(item.file).relative_to(Path.cwd())
+    except ValueError:
+        path = Path(item.file)
+    about = f" [{item.rule}]" if item.rule else ""
+    return f"{path}:{item.line}:{item.column}: {item.code} {item.severity}: {item.message}{about}"
+
+
+def _facts(home: Home, name: str) -> dict[str, Any]:
+    """What there is to say of rules that load: how many, their version, and fields to calibrate again."""
+    tier = RulesTier.load(home.rules, home.task(name))
+    facts: dict[str, Any] = {"rules": len(tier.sources), "version": tier.version}
+    try:
+        measured = Policy.load(home.models / name / "policy.json").versions.get("rules") or {}
+    except CascadeError:
+        return facts  # nothing is calibrated yet; `cascade serve` says so
+    stale = [field for field, version in tier.field_versions.items() if measured.get(field) != version]
+    return {**facts, "calibrate": stale}
+
+
+@click.command()
+@click.option("--write", is_flag=True, help=f"Write them to rules/{DIRECTORY}/ of the home.")
+@click.pass_context
+def schema(ctx: click.Context, write: bool) -> None:
+    """Compare the JSON Schemas in rules/schema/, by which editors check rule files, with this version's.
+
+    Exit code 1 when one is missing or says something else; --write brings them up to date.
+    """
+    directory = current_home().rules / DIRECTORY
+    if write:
+        for path in write_schemas(directory):
+            click.echo(f"wrote {path}")
+        return
+    outdated = outdated_schemas(directory)
+    for path in outdated:
+        click.echo(f"{path} is not up to date: `cascade rules schema --write`")
+    if outdated:
+        ctx.exit(1)
+    click.echo(f"{directory} is up to date")
