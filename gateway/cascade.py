@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from gateway.combine import Answer, answers_of, most_probable
-from gateway.document import TIERS, Candidate, TierName, TierOutput, Work
+from gateway.document import TIERS, Candidate, Proposal, TierName, TierOutput, Work
 from gateway.errors import NotCertified
 from gateway.policy import Chain, Policy, Threshold
 from gateway.task import TaskSpec
@@ -20,11 +20,16 @@ from gateway.task import TaskSpec
 State = Literal["accepted", "review"]
 Status = Literal["complete", "review", "degraded"]
 #: Why a field went on to the next tier.
-Reason = Literal["nothing-found", "conflict", "low-confidence", "not-trusted"]
-REASONS: tuple[Reason, ...] = ("nothing-found", "conflict", "low-confidence", "not-trusted")
+Reason = Literal["nothing-found", "conflict", "low-confidence", "not-trusted", "rule-timeout"]
+REASONS: tuple[Reason, ...] = get_args(Reason)
 #: What a decision came to; ``not-certified`` is an answer as probable as the target asks, without a certificate for
 #: that target.
-Verdict = Literal["accepted", "not-certified", "nothing-found", "conflict", "low-confidence", "not-trusted"]
+Verdict = Literal[
+    "accepted", "not-certified", "nothing-found", "conflict", "low-confidence", "not-trusted", "rule-timeout"
+]
+#: What stands behind an accepted answer: the certified target, or the word of a rule's author.
+Guarantee = float | Literal["author"] | None
+AUTHOR: Literal["author"] = "author"
 
 
 @dataclass(frozen=True)
@@ -32,14 +37,14 @@ class FieldResult:
     """The answer for one field.
 
     ``candidates`` is empty when nothing was found, and holds one candidate for a single field. ``guarantee`` is the
-    certified target behind an accepted answer, or ``None``.
+    certified target behind an accepted answer, ``"author"`` where its rule's author vouches for it, or ``None``.
     """
 
     state: State
     candidates: tuple[Candidate, ...]
     tier: TierName | None
     confidence: float
-    guarantee: float | None
+    guarantee: Guarantee
     many: bool = False
 
     @property
@@ -75,11 +80,15 @@ class Decision:
 
 @dataclass(frozen=True)
 class Evidence:
-    """How one field was decided: the chain that counted in the end, all answers by tier, and the decisions in order."""
+    """How one field was decided: the chain that counted in the end, all answers by tier, and the decisions in order.
+
+    ``unmeasured`` is what rules found that the policy has not measured beside those it has.
+    """
 
     chain: Chain
     answers: Mapping[TierName, tuple[Answer, ...]]
     decisions: tuple[Decision, ...]
+    unmeasured: tuple[Candidate, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,11 @@ def _together(before: Work | None, now: Work) -> Work:
         before.wall_seconds + now.wall_seconds,
         before.tokens + now.tokens,
         max(before.batch_size, now.batch_size),
+        before.prompt_tokens + now.prompt_tokens,
+        before.completion_tokens + now.completion_tokens,
+        before.amount + now.amount,
+        before.estimated or now.estimated,
+        max(before.unread, now.unread),
     )
 
 
@@ -121,10 +135,15 @@ class _FieldRun:
     accepted: bool = False
     best: Answer | None = None
     confidence: float = 0.0
-    guarantee: float | None = None
+    guarantee: Guarantee = None
     reason: Reason = "nothing-found"
     chosen: tuple[float, Threshold] | None = None
     decisions: list[Decision] = field(default_factory=list)
+    #: Tiers that did not try everything: what they found alone is not accepted.
+    timed_out: set[TierName] = field(default_factory=set)
+    #: What decides nothing: answers of rules that are not measured, best first; and the precision their authors state.
+    unmeasured: list[Answer] = field(default_factory=list)
+    author: tuple[Answer, float] | None = None
 
     def note(self, tier: TierName, *, answered: bool) -> None:
         """Keep what was just decided."""
@@ -146,7 +165,8 @@ class Run:
         fields: the fields asked for.
         quality: the target for accepted answers; by default every field's own.
         tiers: the tiers allowed, in order.
-        alone: a single tier is to answer everything by itself: whatever it finds is accepted, without a guarantee.
+        alone: a single tier is to answer everything by itself: whatever it finds in the text is accepted, without a
+            guarantee.
         not_trusted: a field to the tiers whose current version the policy has not measured; they are asked, and what
             they find is shown where nobody else found anything, but they decide nothing.
         unavailable: tiers that cannot be asked, and why.
@@ -173,6 +193,9 @@ class Run:
         self._policy = policy or Policy(task.name)
         self._quality = task.qualities(quality)
         self._alone = alone and len(tiers) == 1
+        # An author's word is no certificate: it does not serve where one was asked for, unless the task says so.
+        allowed = task.author_rules == "always" or (task.author_rules == "unless-quality" and quality is None)
+        self._authors_count = allowed and not strict
         self._unavailable = {tier: why for tier, why in (unavailable or {}).items() if tier in tiers}
         self._tiers = [tier for tier in tiers if tier not in self._unavailable]
         self._asked: list[TierName] = []
@@ -223,10 +246,18 @@ class Run:
             run = self._fields[name]
             if run.answers:
                 self._escalations.append(Escalation(name, next(reversed(run.answers)), tier, run.reason))
-            run.answers[tier] = answers_of(output.proposals.get(name), self._task.fields[name].many)
+            proposal = output.proposals.get(name) or Proposal()
+            many = self._task.fields[name].many
+            run.answers[tier] = answers_of(proposal, many)
+            if name in output.timed_out:
+                run.timed_out.add(tier)
+            if proposal.evidence:
+                run.unmeasured += answers_of(Proposal(proposal.evidence), many)
+            if proposal.author_precision is not None and name not in output.timed_out:
+                run.author = ((run.unmeasured or run.answers[tier])[0], proposal.author_precision)
             self._decide(name)
-            if tier not in run.chain:
-                run.reason = "not-trusted"
+            if tier not in run.chain and run.open:
+                run.reason = "rule-timeout" if tier in run.timed_out else "not-trusted"
             run.note(tier, answered=True)
 
     def fail(self, tier: TierName, why: str) -> None:
@@ -255,18 +286,26 @@ class Run:
             run.best, run.confidence, _ = self._best(name, run, answered)
             if run.best is None:
                 run.best, run.confidence = self._untrusted(run)
-            run.accepted, run.open = run.best is not None, False
+            grounded = run.best is not None and all(item.grounded for item in run.best.candidates)
+            run.accepted, run.open = grounded, False
             return
         run.chosen = chosen = self._policy.threshold(run.chain, name, self._quality[name])
+        # Where nothing that was measured speaks for the rules, their author may.
+        if (chosen is None or "rules" not in run.chain) and self._take_authors_word(name, run):
+            return
         first = min(1, len(answered)) if from_start else len(answered)
         proposed = 0
         for stage in range(first, len(answered) + 1):
             run.best, run.confidence, proposed = self._best(name, run, answered[:stage])
-            if stage and chosen is not None and run.best is not None and run.confidence >= chosen[1].value:
+            if not stage or run.timed_out.issuperset(answered[:stage]):
+                continue
+            if chosen is not None and run.best is not None and run.confidence >= chosen[1].value:
                 self._settle(run, *chosen)
                 return
         if not answered:
             run.reason = "not-trusted"
+        elif run.timed_out.issuperset(answered):
+            run.reason = "rule-timeout"
         elif run.best is None:
             run.reason = "nothing-found"
         else:
@@ -286,20 +325,39 @@ class Run:
         trusted = {tier: run.answers[tier] for tier in evidence}
         combiner = self._policy.combiner(evidence, name) if evidence else None
         kind = self._task.fields[name].type
-        best, probability = most_probable(trusted, combiner, kind, day_first=self._task.day_first)
+        best, probability = most_probable(trusted, combiner, kind, options=self._task.options)
         first_choices = {answers[0].key for answers in trusted.values() if answers}
         return best, max(probability, 0.0), len(first_choices)
 
     @staticmethod
     def _untrusted(run: _FieldRun) -> tuple[Answer | None, float]:
-        """What tiers that decide nothing found, to be shown in review."""
+        """What tiers and rules that decide nothing found, to be shown in review."""
         found = [answers[0] for tier, answers in run.answers.items() if answers and tier not in run.chain]
-        return (found[-1], found[-1].score) if found else (None, 0.0)
+        best = found[-1] if found else next(iter(run.unmeasured), None)
+        return (best, best.score) if best else (None, 0.0)
+
+    def _take_authors_word(self, name: str, run: _FieldRun) -> bool:
+        """Accept the answer of a rule whose author states a precision that is enough; whether it was."""
+        if not self._authors_count or run.author is None or run.author[1] < self._quality[name] - 1e-9:
+            return False
+        run.best, run.confidence = run.author
+        run.accepted, run.guarantee, run.open, run.chosen = True, AUTHOR, False, None
+        return True
+
+    def _conclude(self, name: str, run: _FieldRun) -> None:
+        """Beside measured rules an author's word comes last: what it accepts takes no answer from a certificate."""
+        if run.accepted or run.author is None or (run.best is not None and run.best.key != run.author[0].key):
+            return
+        if self._take_authors_word(name, run):
+            run.note("rules", answered=True)
 
     def result(self) -> Extraction:
         """What is known now; call it when :meth:`next_tier` says ``None``."""
         results: dict[str, FieldResult] = {}
+        finished = self.next_tier() is None
         for name, run in self._fields.items():
+            if finished:
+                self._conclude(name, run)
             candidates = run.best.candidates if run.best else ()
             tier = next((tier for tier in reversed(self._asked) if self._gave(run, tier)), None)
             results[name] = FieldResult(
@@ -327,8 +385,10 @@ class Run:
     @staticmethod
     def _evidence(run: _FieldRun) -> Evidence:
         answers = {tier: tuple(proposed) for tier, proposed in run.answers.items()}
-        return Evidence(run.chain, answers, tuple(run.decisions))
+        unmeasured = tuple(candidate for answer in run.unmeasured for candidate in answer.candidates)
+        return Evidence(run.chain, answers, tuple(run.decisions), unmeasured)
 
     @staticmethod
     def _gave(run: _FieldRun, tier: TierName) -> bool:
-        return run.best is not None and any(answer is run.best for answer in run.answers.get(tier, ()))
+        given = (*run.answers.get(tier, ()), *(run.unmeasured if tier == "rules" else ()))
+        return run.best is not None and any(answer is run.best for answer in given)

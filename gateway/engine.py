@@ -1,24 +1,23 @@
-"""Drives cascades: loads a home's tasks, asks the tiers, times and costs the work."""
+"""Drives cascades: asks the tiers of a loaded task, times and costs the work."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from gateway.cascade import Extraction, Run
-from gateway.cost import Cost, cost_of
+from gateway.cost import Cost, cost_of, expected_amount
 from gateway.document import Document, TierName, TierOutput
-from gateway.errors import PolicyError, TierUnavailable
-from gateway.evaluation.dataset import file_digest
+from gateway.errors import TierUnavailable
 from gateway.extraction import Outcome
 from gateway.home import Home
 from gateway.inference.base import Inference, TierStatus
-from gateway.policy import Policy
-from gateway.task import TaskSpec
-from gateway.tiers.rules.tier import RulesTier
+from gateway.loaded import LoadedTask, link, read_task
+
+__all__ = ["DEADLINE_PASSED", "Engine", "LoadedTask", "Request"]
 
 #: Texts up to this length have their rules run on the event loop: a millisecond there is less than a thread costs.
 INLINE_RULES_CHARACTERS = 4_000
@@ -46,78 +45,35 @@ class Request:
     deadline: float | None = None
 
 
-@dataclass(frozen=True)
-class LoadedTask:
-    """A task ready to serve. ``not_trusted`` maps a field to tiers whose version the policy has not measured."""
+class Following(Protocol):
+    """Puts edited tasks in force in an engine (:class:`gateway.reload.follower.Follower`)."""
 
-    spec: TaskSpec
-    rules: RulesTier
-    policy: Policy | None
-    policy_digest: str | None
-    models: Mapping[TierName, TierStatus]
-    not_trusted: Mapping[str, frozenset[TierName]]
-    problems: tuple[str, ...] = field(default=())
+    def problems(self, task: str) -> list[str]:
+        """Why newer files of a task are not in force."""
+        ...
 
-    @property
-    def unavailable(self) -> dict[TierName, str]:
-        """Model tiers that cannot answer, and why."""
-        return {tier: status.problem for tier, status in self.models.items() if status.problem is not None}
+    def added_while_running(self, task: str) -> bool:
+        """Whether a task was not there when the service started."""
+        ...
 
-    @property
-    def versions(self) -> dict[str, Any]:
-        return {
-            "rules": self.rules.version,
-            "generation": 1,
-            **{tier: status.version for tier, status in self.models.items()},
-            "policy": self.policy_digest,
-        }
+    def report(self) -> dict[str, Any]:
+        """What ``/readyz`` says of reloading."""
+        ...
 
-
-def _load_policy(home: Home, spec: TaskSpec, problems: list[str]) -> tuple[Policy | None, str | None]:
-    path = home.models / spec.name / "policy.json"
-    try:
-        policy = Policy.load(path)
-    except PolicyError as error:
-        problems.append(error.message)
-        return None, None
-    if policy.task != spec.name:
-        problems.append(f'{path}: belongs to task "{policy.task}"')
-        return None, None
-    return policy, file_digest(path)
-
-
-def _distrust(
-    spec: TaskSpec, rules: RulesTier, models: Mapping[TierName, TierStatus], policy: Policy, problems: list[str]
-) -> dict[str, frozenset[TierName]]:
-    """Per field, the tiers that are not the ones the policy was calibrated with."""
-    stale_models = {
-        tier for tier, status in models.items() if status.available and status.version != policy.versions.get(tier)
-    }
-    for tier in sorted(stale_models):
-        problems.append(
-            f"{tier}: not the model that policy.json was calibrated with;"
-            " it decides nothing until `cascade calibrate` has seen it"
-        )
-    measured = policy.versions.get("rules") or {}
-    found: dict[str, frozenset[TierName]] = {}
-    for name in spec.fields:
-        stale: set[TierName] = set(stale_models)
-        if rules.field_versions.get(name) != measured.get(name):
-            stale.add("rules")
-            problems.append(
-                f"rules of {name}: changed since policy.json was calibrated;"
-                " they decide nothing until `cascade calibrate` has seen them"
-            )
-        found[name] = frozenset(stale)
-    return found
+    async def close(self) -> None:
+        """Stop."""
+        ...
 
 
 class Engine:
-    """All tasks of one home. Make it with :meth:`open`."""
+    """All tasks of one home. Make it with :meth:`open`, or fill it with :meth:`replace`."""
 
-    def __init__(self, tasks: Mapping[str, LoadedTask], inference: Inference) -> None:
-        self._tasks = dict(tasks)
+    def __init__(
+        self, tasks: Mapping[str, LoadedTask], inference: Inference, following: Following | None = None
+    ) -> None:
+        self._tasks: Mapping[str, LoadedTask] = dict(tasks)
         self._inference = inference
+        self._following = following
 
     @classmethod
     async def open(cls, home: Home, inference: Inference, names: list[str] | None = None) -> Engine:
@@ -129,20 +85,22 @@ class Engine:
         """
         tasks: dict[str, LoadedTask] = {}
         for name in names if names is not None else home.tasks():
-            spec = home.task(name)
-            problems: list[str] = []
-            rules = RulesTier.load(home.rules, spec)
-            policy, digest = _load_policy(home, spec, problems)
-            models = await inference.status(name)
-            models = {tier: status for tier, status in models.items() if tier in spec.tiers}
-            problems += [f"{tier}: {status.problem}" for tier, status in models.items() if status.problem]
-            not_trusted = _distrust(spec, rules, models, policy, problems) if policy else {}
-            tasks[name] = LoadedTask(spec, rules, policy, digest, models, not_trusted, tuple(problems))
+            tasks[name] = link(read_task(home, name), await inference.status(name))
         return cls(tasks, inference)
 
     @property
     def tasks(self) -> Mapping[str, LoadedTask]:
+        """The tasks in force now. A request takes its task once and keeps to it."""
         return self._tasks
+
+    @property
+    def following(self) -> Following | None:
+        """Who puts edited tasks in force; ``None`` where they stay as they were read."""
+        return self._following
+
+    def replace(self, tasks: Mapping[str, LoadedTask]) -> None:
+        """Put other tasks in force, all at once; requests under way end with those they began with."""
+        self._tasks = dict(tasks)
 
     async def extract(self, task: LoadedTask, request: Request) -> Outcome:
         """Answer one request.
@@ -154,6 +112,7 @@ class Engine:
         started = time.perf_counter()
         spec = task.spec
         fields = spec.check_fields(request.fields)
+        filtered = task.filter(request.document)
         run = Run(
             spec,
             task.policy,
@@ -162,11 +121,11 @@ class Engine:
             tiers=spec.tiers if request.tiers is None else request.tiers,
             alone=request.alone,
             not_trusted=task.not_trusted,
-            unavailable=task.unavailable,
+            unavailable=None if filtered else task.unavailable,
             strict=request.strict_quality,
         )
         timing: dict[str, float] = {}
-        while (tier := run.next_tier()) is not None:
+        while filtered is None and (tier := run.next_tier()) is not None:
             if request.budget is not None and self._over_budget(task, run.result(), tier, request):
                 run.skip(tier)
                 continue
@@ -182,7 +141,7 @@ class Engine:
         extraction = run.result()
         cost = self._cost(task, extraction, request)
         timing["total"] = time.perf_counter() - started
-        return Outcome(spec.name, request.document.id, extraction, cost, timing, task.versions)
+        return Outcome(spec.name, request.document.id, extraction, cost, timing, task.versions, filtered)
 
     async def _ask_within(
         self, seconds: float | None, task: LoadedTask, tier: TierName, document: Document, fields: tuple[str, ...]
@@ -192,18 +151,24 @@ class Engine:
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
-                return await self._ask(task, tier, document, fields)
+                return await self._ask(seconds, task, tier, document, fields)
         except TimeoutError as error:
             if not limit.expired():
                 raise
             raise TierUnavailable(DEADLINE_PASSED) from error
 
-    async def _ask(self, task: LoadedTask, tier: TierName, document: Document, fields: tuple[str, ...]) -> TierOutput:
+    async def _ask(
+        self, seconds: float | None, task: LoadedTask, tier: TierName, document: Document, fields: tuple[str, ...]
+    ) -> TierOutput:
         if tier != "rules":
-            return (await self._inference.propose(task.spec.name, tier, [document], fields))[0]
+            version = task.models[tier].version if tier in task.models else None
+            outputs = await self._inference.propose(
+                task.spec.name, tier, [document], fields, deadline=seconds, version=version
+            )
+            return outputs[0]
         if len(document.text) <= INLINE_RULES_CHARACTERS:
-            return task.rules.propose([document], fields)[0]
-        return (await asyncio.to_thread(task.rules.propose, [document], fields))[0]
+            return task.trusted.propose([document], fields)[0]
+        return (await asyncio.to_thread(task.trusted.propose, [document], fields))[0]
 
     @staticmethod
     def _cost(task: LoadedTask, extraction: Extraction, request: Request) -> Cost:
@@ -212,9 +177,9 @@ class Engine:
 
     def _over_budget(self, task: LoadedTask, so_far: Extraction, tier: TierName, request: Request) -> bool:
         estimates = task.policy.estimates if task.policy else {}
-        if tier not in estimates or request.budget is None:
+        expected = expected_amount(tier, len(request.document.text), task.spec.prices, estimates)
+        if expected is None or request.budget is None:
             return False
-        expected = estimates[tier].cpu_seconds(len(request.document.text)) * task.spec.prices.cpu_second
         return self._cost(task, so_far, request).amount + expected > request.budget
 
     async def model_status(self, name: str) -> Mapping[TierName, TierStatus]:
@@ -225,6 +190,13 @@ class Engine:
         """
         return await self._inference.status(name)
 
+    def waiting(self, tier: TierName) -> int:
+        """Requests a model tier has before it; 0 where another process knows."""
+        depths: Mapping[TierName, int] = getattr(self._inference, "depths", {})
+        return depths.get(tier, 0)
+
     async def close(self) -> None:
-        """Let go of the models."""
+        """Stop following edits, and let go of the models."""
+        if self._following is not None:
+            await self._following.close()
         await self._inference.close()

@@ -12,10 +12,19 @@ from gateway.document import Candidate, TierName
 
 
 @dataclass(frozen=True)
+class Filtered:
+    """The filter that kept a document from being extracted from: its id, and why."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Outcome:
     """An extraction with its cost, timing and the versions of everything that took part.
 
-    ``timing`` holds wall seconds by tier and ``total``; ``versions`` digests by part.
+    ``timing`` holds wall seconds by tier and ``total``; ``versions`` digests by part. ``filtered`` is set when no tier
+    was asked because a filter told the document apart.
     """
 
     task: str
@@ -24,6 +33,7 @@ class Outcome:
     cost: Cost
     timing: Mapping[str, float]
     versions: Mapping[str, Any]
+    filtered: Filtered | None = None
 
     def as_json(self, *, explain: bool = False) -> dict[str, Any]:
         """The answer; with ``explain`` also, for each field, what every tier proposed and how it was decided."""
@@ -44,6 +54,8 @@ class Outcome:
             "timing_ms": {name: round(seconds * 1000, 3) for name, seconds in self.timing.items()},
             "versions": dict(self.versions),
         }
+        if self.filtered is not None:
+            answer["filtered"] = {"id": self.filtered.id, "reason": self.filtered.reason}
         if extraction.unavailable:
             answer["unavailable"] = dict(extraction.unavailable)
         if explain:
@@ -58,6 +70,7 @@ def _evidence_json(evidence: Evidence) -> dict[str, Any]:
             tier: [candidate.as_json() for answer in answers for candidate in answer.candidates]
             for tier, answers in evidence.answers.items()
         },
+        **({"evidence": [candidate.as_json() for candidate in evidence.unmeasured]} if evidence.unmeasured else {}),
         "decisions": [
             {
                 "tier": decision.tier,

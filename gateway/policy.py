@@ -80,8 +80,8 @@ class Policy:
     """Everything the cascade needs to decide, and where it came from.
 
     ``combiners``: chain (as evidence seen so far) → field → combiner. ``thresholds``: chain → field → target →
-    threshold. ``versions``: ``rules`` → field → digest; ``student`` and ``large`` → digest. ``estimates``: tier →
-    cost of a document.
+    threshold. ``versions``: ``rules`` → field → digest; ``rule_digests`` → field → rule → digest, in the order they are
+    tried; ``student`` and ``large`` → digest. ``estimates``: tier → cost of a document.
     """
 
     task: str
@@ -215,4 +215,7 @@ def _versions(raw: Mapping[str, Any]) -> dict[str, Any]:
     versions = dict(raw)
     if not isinstance(versions.get("rules") or {}, dict):
         raise ValueError("versions.rules must be a mapping from field to digest")
+    by_field = versions.get("rule_digests") or {}
+    if not isinstance(by_field, dict) or not all(isinstance(rules, dict) for rules in by_field.values()):
+        raise ValueError("versions.rule_digests must be a mapping from field to rule to digest")
     return versions

@@ -25,6 +25,7 @@ from gateway.tiers.encoding import TextEncoder
 from gateway.tiers.large.local import load_large
 from gateway.tiers.rules.tier import RulesTier
 from gateway.tiers.student import load_student
+from gateway.trust import rule_digests
 from training import large, student
 from training.calibrate.outputs import observe
 from training.calibrate.run import calibrate
@@ -311,6 +312,7 @@ def calibrate_task(
     rules = tiers.get("rules")
     if isinstance(rules, RulesTier):
         versions["rules"] = dict(rules.field_versions)
+        versions["rule_digests"] = rule_digests(rules.rules)
     modes = {name: tier.mode for name, tier in tiers.items() if hasattr(tier, "mode")}
     return calibrate(
         task,
