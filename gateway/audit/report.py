@@ -1,0 +1,116 @@
+"""What the audit database says, for people: counts with intervals, tests, open questions, and labelled documents."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gateway.audit.ledger import ALL_FIELDS
+from gateway.audit.shift import shift_standings
+from gateway.audit.store import AuditStore
+from gateway.evaluation.bounds import clopper_pearson
+from gateway.task import TaskSpec
+
+
+def report(store: AuditStore, task: str | None = None) -> dict[str, Any]:
+    """Audits by task, field, tier and judge; feedback; the tests of fields and of the traffic; spending by day.
+
+    ``rate`` is the share of audited answers the judge disagreed with, with its exact interval at 95 % (answers taken
+    as independent). ``feedback`` counts corrections that were volunteered: they are no sample.
+
+    Raises:
+        AuditStoreError: the database cannot be read.
+    """
+    chosen = "(? IS NULL OR task = ?)"
+    audits = store.rows(f"SELECT * FROM totals WHERE {chosen} ORDER BY task, field, tier, judge", task, task)
+    for row in audits:
+        count = row["agreed"] + row["disagreed"]
+        low, high = clopper_pearson(row["disagreed"], count)
+        row["rate"] = {"value": round(row["disagreed"] / count, 6), "low": round(low, 6), "high": round(high, 6)}
+    feedback = store.rows(
+        "SELECT task, field, count(*) AS corrections, sum(agree = 1) AS confirmed, sum(agree = 0) AS contradicted"
+        f" FROM judgements WHERE judge = 'person' AND sampled = 0 AND {chosen} GROUP BY task, field",
+        *(task, task),
+    )
+    tests = [standing.as_json() for standing in store.standings(task)]
+    return {
+        "audits": audits,
+        "open": len(open_questions(store, task)),
+        "feedback": feedback,
+        "tests": [{**test, "subject": "all" if test["subject"] == ALL_FIELDS else test["subject"]} for test in tests],
+        "traffic": [standing.as_json() for standing in shift_standings(store.database, task)],
+        "spending": store.rows("SELECT * FROM spending ORDER BY day DESC, currency LIMIT 31"),
+    }
+
+
+def open_questions(store: AuditStore, task: str | None = None) -> list[dict[str, Any]]:
+    """Answers that wait for a person, oldest first: what was answered, where, and the text where it is kept.
+
+    Raises:
+        AuditStoreError: the database cannot be read.
+    """
+    rows = store.rows(
+        "SELECT answers.task, request_id, answers.document_id AS id, field, tier, value, spans, confidence, guarantee,"
+        " answers.created, texts.text FROM answers LEFT JOIN texts ON texts.task = answers.task AND texts.digest ="
+        " answers.digest WHERE judge = 'person' AND agree IS NULL AND (? IS NULL OR answers.task = ?)"
+        " ORDER BY answers.id",
+        *(task, task),
+    )
+    return [{**row, "value": json.loads(row["value"]), "spans": json.loads(row["spans"])} for row in rows]
+
+
+def labelled_documents(store: AuditStore, spec: TaskSpec) -> Iterator[dict[str, Any]]:
+    """Documents in the data format, with what people said of their fields; only those whose text was kept.
+
+    What the large tier said is no label. A field nobody judged is left out ("not annotated"). Only values are known,
+    no spans: training aligns them.
+
+    Raises:
+        AuditStoreError: the database cannot be read.
+    """
+    rows = store.rows(
+        "SELECT texts.digest, texts.text, texts.extra, texts.document_id, judgements.field, judgements.value"
+        " FROM texts JOIN judgements ON judgements.task = texts.task AND judgements.digest = texts.digest"
+        " WHERE texts.task = ? AND judge = 'person' ORDER BY texts.created, texts.digest, judgements.id",
+        spec.name,
+    )
+    documents: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row["field"] not in spec.fields:
+            continue  # the task has changed since
+        document = documents.setdefault(
+            row["digest"],
+            {
+                "id": row["document_id"] or f"audit-{row['digest']}",
+                "text": row["text"],
+                "labels": {},
+                **json.loads(row["extra"]),
+            },
+        )
+        document["labels"][row["field"]] = _label(json.loads(row["value"]), spec.fields[row["field"]].many)
+    seen: set[str] = set()
+    for digest, document in documents.items():
+        if document["id"] in seen:  # ids are the callers', and may repeat
+            document["id"] = f"audit-{digest}"
+        seen.add(document["id"])
+        yield document
+
+
+def _label(values: list[str], many: bool) -> str | list[str] | None:
+    if not values:
+        return None
+    return values if many else values[0]
+
+
+def evidence_words(test: Mapping[str, Any]) -> str:
+    """One test's evidence for people: ``e^…`` is the factor by which the promise would have lost its bets."""
+    if test["doubted_at"] is not None:
+        return "IN DOUBT"
+    log_evidence = test["log_evidence"]
+    return "kept" if log_evidence is None else f"kept (evidence against it {_factor(log_evidence)})"
+
+
+def _factor(log_evidence: float) -> str:
+    return f"{math.exp(log_evidence):.2g}" if -700 < log_evidence < 700 else f"e^{log_evidence:.0f}"
