@@ -7,7 +7,7 @@ evidence makes it probable enough for the quality asked for, and is in review wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -171,6 +171,7 @@ class Run:
             they find is shown where nobody else found anything, but they decide nothing.
         unavailable: tiers that cannot be asked, and why.
         strict: raise instead of answering in review what cannot be certified.
+        doubted: fields whose promised quality is in doubt; they are accepted as for the next stricter target.
 
     Raises:
         NotCertified: ``strict``, and the policy certifies no target as strict as ``quality`` for some field.
@@ -188,9 +189,11 @@ class Run:
         not_trusted: Mapping[str, Iterable[TierName]] | None = None,
         unavailable: Mapping[TierName, str] | None = None,
         strict: bool = False,
+        doubted: Collection[str] = (),
     ) -> None:
         self._task = task
         self._policy = policy or Policy(task.name)
+        self._doubted = doubted
         self._quality = task.qualities(quality)
         self._alone = alone and len(tiers) == 1
         # An author's word is no certificate: it does not serve where one was asked for, unless the task says so.
@@ -250,7 +253,10 @@ class Run:
             many = self._task.fields[name].many
             run.answers[tier] = answers_of(proposal, many)
             if name in output.timed_out:
+                # Agreement, conflict and order among its rules assumed that all of them ran.
                 run.timed_out.add(tier)
+                if not self._alone:
+                    run.chain = tuple(other for other in run.chain if other != tier)
             if proposal.evidence:
                 run.unmeasured += answers_of(Proposal(proposal.evidence), many)
             if proposal.author_precision is not None and name not in output.timed_out:
@@ -289,7 +295,8 @@ class Run:
             grounded = run.best is not None and all(item.grounded for item in run.best.candidates)
             run.accepted, run.open = grounded, False
             return
-        run.chosen = chosen = self._policy.threshold(run.chain, name, self._quality[name])
+        choose = self._policy.stricter if name in self._doubted else self._policy.threshold
+        run.chosen = chosen = choose(run.chain, name, self._quality[name])
         # Where nothing that was measured speaks for the rules, their author may.
         if (chosen is None or "rules" not in run.chain) and self._take_authors_word(name, run):
             return
@@ -297,15 +304,11 @@ class Run:
         proposed = 0
         for stage in range(first, len(answered) + 1):
             run.best, run.confidence, proposed = self._best(name, run, answered[:stage])
-            if not stage or run.timed_out.issuperset(answered[:stage]):
-                continue
-            if chosen is not None and run.best is not None and run.confidence >= chosen[1].value:
+            if stage and chosen is not None and run.best is not None and run.confidence >= chosen[1].value:
                 self._settle(run, *chosen)
                 return
         if not answered:
             run.reason = "not-trusted"
-        elif run.timed_out.issuperset(answered):
-            run.reason = "rule-timeout"
         elif run.best is None:
             run.reason = "nothing-found"
         else:

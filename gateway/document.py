@@ -41,6 +41,11 @@ class Candidate:
     score: float
     source: str
 
+    @property
+    def grounded(self) -> bool:
+        """Whether it stands in the text. A remote model may answer what does not: such a value is never accepted."""
+        return bool(self.spans)
+
     def as_json(self) -> dict[str, Any]:
         return {
             "text": self.text,
@@ -63,9 +68,15 @@ class Proposal:
 
     For a single field ``candidates`` holds the best candidate first and its rivals (other values) behind it; for a
     ``many`` field it holds the items. Empty means that the tier found nothing.
+
+    ``evidence`` is what rules found that the policy has not measured beside those that it has: shown, but no part of any
+    decision. ``author_precision`` is what the authors of rules that are not measured state for the answer (the first of
+    the candidates, or of the evidence where there is any; all items of a ``many`` field), ``None`` where they do not.
     """
 
     candidates: tuple[Candidate, ...] = ()
+    evidence: tuple[Candidate, ...] = ()
+    author_precision: float | None = None
 
     @property
     def best(self) -> Candidate | None:
@@ -82,18 +93,32 @@ class Proposal:
 @dataclass(frozen=True)
 class Work:
     """What one tier spent on one document: CPU seconds, wall seconds, tokens read, and how many documents shared the
-    batch."""
+    batch.
+
+    A remote tier's tokens are also told apart as those of prompts and of completions, all calls for the document
+    together. ``amount`` is money billed by others, in the task's currency; with ``estimated`` they did not say how many
+    tokens they counted. ``unread`` counts code points of the text that were left out because the text was too long.
+    """
 
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
     tokens: int = 0
     batch_size: int = 1
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    amount: float = 0.0
+    estimated: bool = False
+    unread: int = 0
 
 
 @dataclass(frozen=True)
 class TierOutput:
     """One tier's answer for one document: a proposal for each field asked for (a missing field counts as nothing
-    found)."""
+    found).
+
+    ``timed_out`` names fields of which not everything was tried: their proposals are evidence, not to be accepted.
+    """
 
     proposals: Mapping[str, Proposal] = field(default_factory=dict)
     work: Work = field(default_factory=Work)
+    timed_out: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -74,6 +74,9 @@ class Engine:
         self._tasks: Mapping[str, LoadedTask] = dict(tasks)
         self._inference = inference
         self._following = following
+        #: Task to its fields whose promised quality is in doubt and which shall be answered more strictly; set by
+        #: whoever watches that (:mod:`gateway.audit`).
+        self.doubted: Callable[[str], frozenset[str]] = lambda _task: frozenset()
 
     @classmethod
     async def open(cls, home: Home, inference: Inference, names: list[str] | None = None) -> Engine:
@@ -123,6 +126,7 @@ class Engine:
             not_trusted=task.not_trusted,
             unavailable=None if filtered else task.unavailable,
             strict=request.strict_quality,
+            doubted=self.doubted(spec.name),
         )
         timing: dict[str, float] = {}
         while filtered is None and (tier := run.next_tier()) is not None:

@@ -110,6 +110,18 @@ class Policy:
                 return target, found[target]
         return (enough[0], found[enough[0]]) if enough else None
 
+    def stricter(self, chain: Chain, name: str, quality: float) -> tuple[float, Threshold] | None:
+        """What serves ``quality`` when the promise of its own threshold is in doubt.
+
+        That is the threshold of the next stricter certified target, still for the target that would serve ``quality``;
+        ``None``, so that nothing is accepted, when there is none.
+        """
+        chosen = self.threshold(chain, name, quality)
+        certified = [] if chosen is None else [one for one in self.targets(chain, name) if one > chosen[0] + 1e-9]
+        if chosen is None or not certified:
+            return None
+        return chosen[0], self.thresholds[chain_name(chain)][name][certified[0]]
+
     def combiner(self, evidence: Chain, name: str) -> Combiner | None:
         """The combiner for a field once exactly the tiers ``evidence`` have answered."""
         return self.combiners.get(chain_name(evidence), {}).get(name)

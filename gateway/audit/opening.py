@@ -50,6 +50,7 @@ async def auditing(engine: Engine, settings: Settings, metrics: Metrics, home: P
         depth=lambda: engine.waiting("large"),
     )
     await auditor.start()
+    engine.doubted = auditor.escalated
     try:
         yield auditor
     finally:

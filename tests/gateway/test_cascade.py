@@ -379,3 +379,19 @@ def test_a_field_has_its_own_default_quality_and_a_request_overrides_it():
         run = Run(strict, simple_policy(), fields=("total", "items"), quality=quality, tiers=("rules",))
         run.absorb("rules", TierOutput({name: found(("9.00", 0.99)) for name in ("total", "items")}))
         assert tuple(run.result().fields[name].state for name in ("total", "items")) == states
+
+
+@given(opinions, policies, qualities, tier_sets)
+def test_a_doubted_field_is_answered_as_for_the_next_stricter_target(opinion, policy, quality, tiers):
+    usual = extract(opinion, policy, quality, tiers)
+    careful = extract(opinion, policy, quality, tiers, doubted={"total"})
+    assert careful.fields["items"] == usual.fields["items"]
+    serving = policy.threshold(tiers, "total", quality)
+    stricter = [target for target in policy.targets(tiers, "total") if serving and target > serving[0]]
+    total = careful.fields["total"]
+    if not stricter:
+        assert total.state == "review"
+    elif total.state == "accepted":
+        assert total.guarantee == serving[0]
+        as_strict = extract(opinion, policy, stricter[0], tiers).fields["total"]
+        assert (as_strict.state, as_strict.candidates) == ("accepted", total.candidates)

@@ -27,7 +27,8 @@ class Budget:
 
     Limits are in the thread's processor time, so that a busy machine does not change what rules find. Reading that
     clock is slow; wall time, which never runs behind it, is read first, and the thread's clock only when wall time is
-    up. A rule is charged to the document with at most its own limit: what is beyond was not its doing.
+    up. A rule is charged to the document with at most its own limit, unless :meth:`charge_overrun` says otherwise: what
+    is beyond was not its doing.
     """
 
     def __init__(
@@ -79,3 +80,16 @@ class Budget:
         The regex module watches the processor time of the whole process: other threads' work can stop a match early.
         """
         return self._thread() - self._started >= _USED_UP * self._allowance
+
+    def charge_overrun(self) -> None:
+        """Charge the document, too, with what the rule took beyond its limit.
+
+        A rule that was stopped in the middle of a match took it itself: the regex module looks at the clock between
+        steps, and a step can be as long as the text.
+        """
+        self._document_left -= max(0.0, self._thread() - self._started - self._allowance)
+
+    def ran_away(self) -> bool:
+        """Whether a rule that was stopped has used up all the time a rule may have: not what the document, or an
+        interruption, had left of it."""
+        return self.used_up() and self._allowance >= min(self._limits.rule, self._limits.document)

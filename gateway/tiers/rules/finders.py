@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+import regex
 
 from gateway.document import Span
 from gateway.tiers.rules.budget import Budget
@@ -17,7 +19,7 @@ from gateway.values import canonical
 
 
 class Finder(Protocol):
-    """One rule's evidence."""
+    """One rule's evidence. A finder that is :class:`Selective` too is not tried where it cannot find anything."""
 
     def find(self, text: Text, budget: Budget) -> Iterator[Found]:
         """What is found, in the order of the text.
@@ -28,6 +30,31 @@ class Finder(Protocol):
         ...
 
 
+@runtime_checkable
+class Selective(Protocol):
+    """A finder that says what it cannot do without."""
+
+    @property
+    def needs(self) -> tuple[Compiled, ...]:
+        """Patterns of which each must match some stretch of a text for anything to be found there."""
+        ...
+
+
+def _matches(pattern: Compiled, text: Text, region: Span, budget: Budget) -> Iterator[regex.Match[str]]:
+    """``pattern.finditer`` over the region, tried only where a match can begin as far as that is known."""
+    places = text.places.get(pattern)
+    if places is None:
+        yield from pattern.finditer(text.text, *region, timeout=budget.left())
+        return
+    position, end = region
+    for place in places:
+        if position <= place < end:
+            match = pattern.match(text.text, place, end, timeout=budget.left())
+            if match is not None:
+                yield match
+                position = match.end()
+
+
 @dataclass(frozen=True)
 class PatternFinder:
     """Every match of ``pattern`` in the region."""
@@ -35,12 +62,15 @@ class PatternFinder:
     pattern: Compiled
     scope: Scope
 
+    @property
+    def needs(self) -> tuple[Compiled, ...]:
+        return (self.pattern, *self.scope.needs)
+
     def find(self, text: Text, budget: Budget) -> Iterator[Found]:
         region = self.scope.region(text, budget)
         if region is None:
             return
-        matches = self.pattern.finditer(text.text, *region, timeout=budget.left())
-        for match in islice(matches, MAX_MATCHES):
+        for match in islice(_matches(self.pattern, text, region, budget), MAX_MATCHES):
             span = value_span(match)
             if self.scope.holds(text, text.line_at(span[0]), span, budget):
                 yield Found(span)
@@ -57,12 +87,15 @@ class AnchorFinder:
     between: Compiled
     scope: Scope
 
+    @property
+    def needs(self) -> tuple[Compiled, ...]:
+        return (self.label, self.value, *self.scope.needs)
+
     def find(self, text: Text, budget: Budget) -> Iterator[Found]:
         region = self.scope.region(text, budget)
         if region is None:
             return
-        labels = self.label.finditer(text.text, *region, timeout=budget.left())
-        for label in islice(labels, MAX_MATCHES):
+        for label in islice(_matches(self.label, text, region, budget), MAX_MATCHES):
             span = self._value(text, label.end(), budget)
             if span is not None and self.scope.holds(text, text.line_at(label.start()), span, budget):
                 yield Found(span)
@@ -91,6 +124,10 @@ class PositionFinder:
     skip: Compiled | None
     scope: Scope
 
+    @property
+    def needs(self) -> tuple[Compiled, ...]:
+        return (self.pattern, *self.scope.needs)
+
     def find(self, text: Text, budget: Budget) -> Iterator[Found]:
         for number in self.scope.numbers(text, budget):
             start, end = text.starts[number], text.ends[number]
@@ -114,6 +151,10 @@ class BlockFinder:
     most: int
     contain: Compiled | None
     scope: Scope
+
+    @property
+    def needs(self) -> tuple[Compiled, ...]:
+        return (self.start, *((self.contain,) if self.contain else ()), *self.scope.needs)
 
     def find(self, text: Text, budget: Budget) -> Iterator[Found]:
         region = self.scope.region(text, budget)
@@ -165,21 +206,25 @@ class LookupFinder:
     keep_writing: bool
     scope: Scope
 
+    @property
+    def needs(self) -> tuple[Compiled, ...]:
+        return self.scope.needs
+
     def find(self, text: Text, budget: Budget) -> Iterator[Found]:
         lines = list(self._lines(text, budget))
-        entries = self.table.likely("".join(folded for _, _, folded in lines)) if self.fuzzy is not None else []
+        joined = "".join(folded for _, _, folded in lines)
+        entries = self.table.likely(joined, budget.left) if self.fuzzy is not None else []
         found: list[tuple[float, Span, str]] = []
         for first, (number, (start, _), beginning) in enumerate(lines):
             if not beginning or not (entries or self.table.may_begin(beginning)):
                 continue
-            budget.left()
             window = ""
             for _, (_, end), folded in lines[first : first + self.span]:
                 window += folded
                 if len(window) > MAX_VALUE_CHARS:
                     break
                 # A window does not end with a line that says nothing.
-                hit = self._value(window, entries) if folded else None
+                hit = self._value(window, entries, budget) if folded else None
                 if hit is not None and self.scope.holds(text, number, (start, end), budget):
                     found.append((-hit[0], (start, end), hit[1]))
         for _, (start, end), value in sorted(found):
@@ -201,13 +246,14 @@ class LookupFinder:
             folded = text.folded(start, end) if end - start <= MAX_VALUE_CHARS else "\0"
             yield number, (start, end), folded
 
-    def _value(self, window: str, entries: list[Entry]) -> tuple[float, str] | None:
+    def _value(self, window: str, entries: list[Entry], budget: Budget) -> tuple[float, str] | None:
+        budget.left()
         exact = self.table.exact(window)
         if exact is not None:
             return 100.0, exact
         if not entries or self.fuzzy is None:
             return None
-        return best_like(entries, window, self.fuzzy, same_digits=self.same_digits)
+        return best_like(entries, window, self.fuzzy, same_digits=self.same_digits, check=budget.left)
 
 
 @dataclass(frozen=True)
@@ -218,6 +264,10 @@ class BalanceFinder:
     with_change: bool
     apart: int
     scope: Scope
+
+    @property
+    def needs(self) -> tuple[Compiled, ...]:
+        return (self.amount, *self.scope.needs)
 
     def find(self, text: Text, budget: Budget) -> Iterator[Found]:
         region = self.scope.region(text, budget)

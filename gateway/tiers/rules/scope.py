@@ -49,6 +49,13 @@ class Scope:
     checks: tuple[tuple[str, Compiled, bool], ...] = ()
     document_checks: tuple[tuple[Compiled, bool], ...] = ()
 
+    @property
+    def needs(self) -> tuple[Compiled, ...]:
+        """Patterns that must all match somewhere in a text for anything to be found there."""
+        wanted = [pattern for _, pattern, wanted in self.checks if wanted]
+        wanted += [pattern for pattern, wanted in self.document_checks if wanted]
+        return (*wanted, self.after) if self.after is not None else tuple(wanted)
+
     def region(self, text: Text, budget: Budget) -> Span | None:
         """Where the rule looks, or ``None``: what must stand before is not there, or the document is ruled out.
 

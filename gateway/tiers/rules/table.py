@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from rapidfuzz import fuzz
@@ -18,6 +18,8 @@ _GRAM = 4
 _COMMON_GRAM = 24
 #: Share of an entry's indexed grams that must stand in the text before the entry is compared with it.
 _LEAST_SHARED = 0.2
+#: How many entries or grams are looked at between two looks at the clock.
+_CHECK_EVERY = 64
 _IGNORED = str.maketrans("", "", ",. \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f")
 
 
@@ -102,12 +104,17 @@ class Table:
         """The value of the entry equal to ``folded``."""
         return self._values.get(folded)
 
-    def likely(self, folded: str) -> list[Entry]:
-        """Entries that may stand in ``folded``, misread or not; never one that shares nothing with it."""
+    def likely(self, folded: str, check: Callable[[], object] = lambda: None) -> list[Entry]:
+        """Entries that may stand in ``folded``, misread or not; never one that shares nothing with it.
+
+        ``check`` is called every now and then: it raises when the time is up.
+        """
         hits: Counter[int] = Counter()
-        for gram in _grams(folded):
+        for number, gram in enumerate(_grams(folded)):
             if gram in self._holders:
                 hits.update(self._holders[gram])
+            if number % _CHECK_EVERY == 0:
+                check()
         return [self._entries[number] for number, count in sorted(hits.items()) if count >= self._wanted[number]]
 
 
@@ -115,15 +122,25 @@ def _grams(folded: str) -> set[str]:
     return {folded[start : start + _GRAM] for start in range(len(folded) - _GRAM + 1)}
 
 
-def best_like(entries: Sequence[Entry], folded: str, least: float, *, same_digits: bool) -> tuple[float, str] | None:
+def best_like(
+    entries: Sequence[Entry],
+    folded: str,
+    least: float,
+    *,
+    same_digits: bool,
+    check: Callable[[], object] = lambda: None,
+) -> tuple[float, str] | None:
     """Likeness and value of the entry most like ``folded``, the first of equals; ``None`` when all are below ``least``.
 
-    Likeness is ``100 · 2·common / (len(left) + len(right))`` over the longest common subsequence.
+    Likeness is ``100 · 2·common / (len(left) + len(right))`` over the longest common subsequence. ``check`` is called
+    every now and then: it raises when the time is up.
     """
     length = len(folded)
     digits: str | None = None
     best: tuple[float, str] | None = None
-    for key, value, key_digits in entries:
+    for number, (key, value, key_digits) in enumerate(entries, 1):
+        if number % _CHECK_EVERY == 0:
+            check()
         # No common subsequence is longer than the shorter text.
         if 200 * min(len(key), length) < least * (len(key) + length):
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import regex
@@ -27,7 +28,7 @@ _REPLACED = str.maketrans(
 class Text:
     """The scanned part of a text and where its lines begin and end (code points; line breaks are outside the lines)."""
 
-    __slots__ = ("_folded", "amounts", "ends", "starts", "text", "verbatim")
+    __slots__ = ("_folded", "amounts", "ends", "places", "starts", "text", "verbatim")
 
     def __init__(self, text: str) -> None:
         #: What candidates quote.
@@ -37,6 +38,8 @@ class Text:
         self._folded: dict[Span, str] = {}
         #: Amounts read so far, by pattern and region: several rules weigh the same amounts.
         self.amounts: dict[tuple[regex.Pattern[str], Span], list[tuple[Span, Decimal]]] = {}
+        #: Patterns of which it is known where in the text their matches can begin, with all those places in order.
+        self.places: Mapping[regex.Pattern[str], Sequence[int]] = {}
         self.starts: list[int] = []
         self.ends: list[int] = []
         position = 0

@@ -89,3 +89,25 @@ def test_a_rule_has_used_its_time_up_by_its_own_thread_s_clock() -> None:
     assert not budget.used_up()
     clocks.work(3.9)
     assert budget.used_up()
+
+
+def test_what_a_match_took_beyond_its_limit_is_charged_to_the_document() -> None:
+    clocks = Clocks()
+    budget = clocks.budget(rule=5, document=12)
+    budget.begin_rule()
+    clocks.work(9)
+    budget.charge_overrun()
+    budget.begin_rule()
+    assert budget.left() == pytest.approx(3)
+
+
+def test_only_a_rule_that_had_all_its_time_has_run_away() -> None:
+    clocks = Clocks()
+    budget = clocks.budget(rule=5, document=8)
+    budget.begin_rule()
+    clocks.work(5)
+    assert budget.ran_away()
+    budget.begin_rule()
+    clocks.work(5)
+    assert budget.used_up()
+    assert not budget.ran_away()

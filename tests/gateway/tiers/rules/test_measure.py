@@ -81,7 +81,7 @@ def test_the_table_shows_every_rule(bench: Bench) -> None:
     bench.rules("total", RULES)
     table = render_figures([measure(bench.load(), DOCUMENTS)["total"]])
     assert [line.split()[0] for line in table.splitlines()] == [
-        "total:", "rule", "total/labelled", "total/any", "total/dead", "best",
+        "total:", "rule", "total/labelled", "total/any", "total/dead", "best", "never", "total/labelled",
     ]  # fmt: skip
     assert "1 of 2" in table
     assert "0.500" in table

@@ -108,7 +108,7 @@ def test_no_pattern_of_an_anchor_escapes_the_limit(bench: Bench, key: str) -> No
     rule = ", ".join(f"{name}: {pattern}" for name, pattern in keys.items())
     bench.rules("shop", f"- {{id: after, kind: anchor, reach: 3, {rule}}}")
     tier = bench.load()
-    tier.propose([Document("TOTAL\n" + "a" * 60 + "!")], ["shop"])
+    tier.propose([Document("TOTAL\n" + "a" * 60 + "!\nb")], ["shop"])
     assert tier.timeouts == {"shop/after": 1}
 
 
