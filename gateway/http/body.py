@@ -3,72 +3,114 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
-from starlette.requests import Request
+import orjson
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
 
-from gateway.errors import BodyTooLarge, InvalidJson
+from gateway.errors import BodyTooLarge, InvalidJson, RequestTimeout, UnsupportedEncoding
 
-#: What is read and thrown away of a body that is too large, so that a client that sends everything before it reads
-#: gets to see the answer.
-_DRAIN_BYTES = 32 * 1024 * 1024
-_DRAIN_SECONDS = 2.0
+#: How deep arrays and objects may lie in each other; the requests there are need five.
+MAX_DEPTH = 32
+#: Set in a request's state once its body has been read to the end.
+BODY_READ = "body_read"
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limit: int, timeout: float) -> bytes:
     """The body, whether its length was declared or not; never more than ``limit`` bytes are kept.
 
+    Args:
+        scope: of the request whose body nobody has read yet.
+        receive: ASGI's.
+        limit: bytes.
+        timeout: seconds until the whole body must be there.
+
     Raises:
-        BodyTooLarge: it is longer than ``limit`` bytes.
+        BodyTooLarge: it is longer than ``limit`` bytes. The rest is left unread.
+        RequestTimeout: it did not arrive in time.
+        UnsupportedEncoding: it is compressed.
         ClientDisconnect: the client left meanwhile.
     """
-    stream = request.stream()
-    declared = request.headers.get("content-length", "")
+    _check_headers(scope["headers"], limit)
     parts: list[bytes] = []
-    size = int(declared) if declared.isdecimal() and len(declared) < 20 else 0
-    if size <= limit:
-        size = 0
-        async for part in stream:
-            size += len(part)
-            if size > limit:
-                break
-            parts.append(part)
-    if size > limit:
-        parts.clear()
-        # A client that awaits "100 Continue" has sent nothing yet and need not.
-        if "expect" not in request.headers:
-            await _drain(stream)
-        raise BodyTooLarge(f"the body is larger than {limit} bytes", detail={"limit": limit})
-    return b"".join(parts)
+    size = 0
+    expiry = asyncio.timeout(timeout)
+    try:
+        async with expiry:
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                part = message.get("body", b"")
+                more = message.get("more_body", False)
+                size += len(part)
+                if size > limit:
+                    raise _too_large(limit)
+                parts.append(part)
+    except TimeoutError as error:
+        if not expiry.expired():
+            raise
+        raise RequestTimeout(f"the body did not arrive within {timeout:g} s", detail={"seconds": timeout}) from error
+    scope["state"][BODY_READ] = True
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def _drain(stream: AsyncIterator[bytes]) -> None:
-    drained = 0
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            async for part in stream:
-                drained += len(part)
-                if drained > _DRAIN_BYTES:
-                    return
+def _check_headers(headers: list[tuple[bytes, bytes]], limit: int) -> None:
+    for name, value in headers:
+        if name == b"content-length":
+            if value.isdigit() and (len(value) > 18 or int(value) > limit):
+                raise _too_large(limit)
+        elif name == b"content-encoding" and value.lower() != b"identity":
+            raise UnsupportedEncoding("send the body plain, without Content-Encoding")
 
 
-def parse_json(body: bytes) -> Any:
-    """The body's JSON value.
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body is larger than {limit} bytes", detail={"limit": limit})
 
-    ``NaN`` and ``Infinity``, which are not JSON, pass here and are refused where a number is checked.
+
+def parse_json(body: bytes, what: str = "the body") -> Any:
+    """The JSON value of ``body``, which messages call ``what``.
+
+    ``NaN``, ``Infinity`` and halves of surrogate pairs, which are not JSON, pass here and are refused where a value is
+    checked, with the key they stand under.
 
     Raises:
-        InvalidJson: with the place where it stops being JSON.
+        InvalidJson: with the place where it stops being JSON, or because it is nested deeper than :data:`MAX_DEPTH`.
     """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        value = _parse_leniently(body, what)
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _deeper(value, MAX_DEPTH):
+        raise InvalidJson(f"{what} has arrays or objects nested more than {MAX_DEPTH} deep")
+    return value
+
+
+def _parse_leniently(body: bytes, what: str) -> Any:
     try:
         # A byte order mark, which some programs put before UTF-8, is passed over.
         return json.loads(body.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise InvalidJson(f"the body is not UTF-8: {error.reason} at byte {error.start}") from error
+        raise InvalidJson(f"{what} is not UTF-8: {error.reason} at byte {error.start}") from error
     except json.JSONDecodeError as error:
-        raise InvalidJson(f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
+        raise InvalidJson(f"{what} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
     except (ValueError, RecursionError) as error:
-        raise InvalidJson("the body is not JSON that can be read: a number is too long, or nesting too deep") from error
+        raise InvalidJson(f"{what} is not JSON that can be read: a number is too long, or nesting too deep") from error
+
+
+def _deeper(value: Any, limit: int) -> bool:
+    """Whether containers lie more than ``limit`` deep in each other."""
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(limit):
+        level = [
+            child
+            for container in level
+            for child in (container.values() if isinstance(container, dict) else container)
+            if isinstance(child, (dict, list))
+        ]
+        if not level:
+            return False
+    return True

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.document import TierName
 from gateway.engine import Engine, LoadedTask
-from gateway.errors import TierUnavailable
+from gateway.errors import TierUnavailable, UnknownTask
 from gateway.inference.base import TierStatus
 from gateway.policy import Policy
 
@@ -51,7 +51,7 @@ def tier_description(
     status = loaded if now is None else now.get(tier, TierStatus(None, "not loaded"))
     problem = loaded.problem or status.problem
     if problem is None and status.version != loaded.version:
-        problem = "another model was loaded since the service started: restart the service"
+        status = loaded  # another model is about to be taken up; until then this one goes on answering
     described: dict[str, Any] = {"available": problem is None, "version": status.version}
     if status.mode is not None:
         described["mode"] = status.mode
@@ -80,17 +80,28 @@ async def readiness(engine: Engine) -> tuple[bool, dict[str, Any]]:
     or stale parts make it ``degraded``.
     """
     tasks = {name: await _task_readiness(engine, name, task) for name, task in engine.tasks.items()}
-    ready = bool(tasks) and all(task["ready"] for task in tasks.values())
+    following = engine.following
+    # A task that was added while the service runs and lacks its models is no reason to take the others out of service.
+    added = {name for name in tasks if following is not None and following.added_while_running(name)}
+    ready = bool(tasks) and all(task["ready"] for name, task in tasks.items() if name not in added)
+    report: dict[str, Any] = {"tasks": tasks}
+    if following is not None:
+        report["reload"] = following.report()
     whole = all(task["status"] == "ready" for task in tasks.values())
+    whole = whole and not report.get("reload", {}).get("problems")
     status = ("ready" if whole else "degraded") if ready else "not-ready"
-    return ready, {"status": status, "tasks": tasks}
+    return ready, {"status": status, **report}
 
 
 async def _task_readiness(engine: Engine, name: str, task: LoadedTask) -> dict[str, Any]:
-    problems = list(task.problems)
+    problems = [*task.problems, *(engine.following.problems(name) if engine.following is not None else ())]
+    problems += [
+        f"rule {source}: set aside because it kept running out of time; its field escalates until it is edited"
+        for source in task.trusted.set_aside
+    ]
     try:
         now = await engine.model_status(name)
-    except TierUnavailable as error:
+    except (TierUnavailable, UnknownTask) as error:  # a task added just now is not known there
         now = {tier: TierStatus(None, error.message) for tier in task.spec.tiers}
     tiers = {tier: tier_description(task, tier, now) for tier in task.spec.tiers}
     problems += [
@@ -101,4 +112,11 @@ async def _task_readiness(engine: Engine, name: str, task: LoadedTask) -> dict[s
     missing = [tier for tier, described in tiers.items() if not described["available"]]
     ready = "student" not in missing
     status = ("degraded" if problems else "ready") if ready else "not-ready"
-    return {"ready": ready, "status": status, "missing": missing, "tiers": tiers, "problems": problems}
+    return {
+        "ready": ready,
+        "status": status,
+        "generation": task.generation,
+        "missing": missing,
+        "tiers": tiers,
+        "problems": problems,
+    }

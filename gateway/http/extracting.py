@@ -51,8 +51,9 @@ def check_text(text: str, limit: int) -> None:
         raise EmptyText("the text is empty or only white space")
 
 
-def engine_request(task: LoadedTask, asked: ExtractRequest, elapsed: float) -> Request:
-    """The engine's request; ``elapsed`` seconds of the deadline have gone by already.
+def engine_request(task: LoadedTask, asked: ExtractRequest, limit: float, elapsed: float) -> Request:
+    """The engine's request; its deadline is ``limit`` seconds or what it asks for, whichever is less, of which
+    ``elapsed`` have gone by already.
 
     Raises:
         UnknownTier: ``max_tier`` is no tier.
@@ -72,7 +73,7 @@ def engine_request(task: LoadedTask, asked: ExtractRequest, elapsed: float) -> R
         tiers=None if asked.max_tier is None else tiers_up_to(task.spec.tiers, _tier(asked.max_tier)),
         strict_quality=asked.strict_quality,
         budget=asked.budget,
-        deadline=None if asked.deadline_ms is None else asked.deadline_ms / 1000 - elapsed,
+        deadline=(limit if asked.deadline_ms is None else min(limit, asked.deadline_ms / 1000)) - elapsed,
     )
 
 

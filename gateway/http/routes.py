@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from gateway.errors import NotReady
+from gateway.errors import NotFound, NotReady
 from gateway.http.describe import readiness, task_description, task_summary
 from gateway.http.extracting import find_task
+from gateway.http.openapi import BATCH_ANSWER, BATCH_BODY, BATCH_PARAMETERS, ERROR, REFUSALS, REQUEST_BODY
 from gateway.http.responses import UnicodeResponse
-from gateway.http.schemas import REQUEST_EXAMPLES, ErrorAnswer, ExtractAnswer
+from gateway.http.schemas import ExtractAnswer
 from gateway.http.service import Service
-
-#: What proxies log for a client that left; nobody receives it.
-CLIENT_CLOSED_REQUEST = 499
-_REQUEST_BODY = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {"$ref": "#/components/schemas/ExtractRequest"},
-            "examples": {
-                "everything": {"summary": "All fields, on the task's terms", "value": REQUEST_EXAMPLES[0]},
-                "terms": {"summary": "Two fields, on terms of one's own", "value": REQUEST_EXAMPLES[1]},
-            },
-        }
-    },
-}
-_ERROR: dict[str, Any] = {"model": ErrorAnswer}
 
 router = APIRouter()
 
@@ -44,28 +27,48 @@ def _service(request: Request) -> Service:
     "/v1/extract",
     summary="Extract fields from one document",
     tags=["extraction"],
-    openapi_extra={"requestBody": _REQUEST_BODY},
+    openapi_extra={"requestBody": REQUEST_BODY},
     responses={
         200: {
             "model": ExtractAnswer,
             "description": "The fields, each with its tier, place, confidence and guarantee.",
         },
-        400: {**_ERROR, "description": "`invalid-json`"},
-        404: {**_ERROR, "description": "`unknown-task`"},
-        413: {**_ERROR, "description": "`body-too-large`, `text-too-long`"},
+        400: {**ERROR, "description": "`invalid-json`, `malformed-http`"},
+        404: {**ERROR, "description": "`unknown-task`"},
+        413: {**ERROR, "description": "`body-too-large`, `text-too-long`"},
         422: {
-            **_ERROR,
+            **ERROR,
             "description": "`invalid-request`, `empty-text`, `unknown-field`, `unknown-tier`, `not-certified`",
         },
-        500: {**_ERROR, "description": "`internal`"},
+        **REFUSALS,
     },
 )
 async def extract(request: Request) -> Response:
     """Each field is answered by the cheapest tier that can be trusted with it; what none can is in review."""
-    try:
-        return UnicodeResponse(await _service(request).extract(request))
-    except ClientDisconnect:
-        return Response(status_code=CLIENT_CLOSED_REQUEST)
+    raise _answered_in_front(request)
+
+
+@router.post(
+    "/v1/extract/batch",
+    summary="Extract fields from many documents",
+    tags=["extraction"],
+    openapi_extra={"requestBody": BATCH_BODY, "parameters": BATCH_PARAMETERS},
+    responses={
+        200: BATCH_ANSWER,
+        400: {**ERROR, "description": "`invalid-json`, `malformed-http`"},
+        413: {**ERROR, "description": "`body-too-large`, `batch-too-large`"},
+        422: {**ERROR, "description": "`invalid-request`"},
+        **REFUSALS,
+    },
+)
+async def extract_batch(request: Request) -> Response:
+    """A document that cannot be answered has `error` in its line and spoils nothing else."""
+    raise _answered_in_front(request)
+
+
+def _answered_in_front(request: Request) -> NotFound:
+    # The routes of extraction are here for the OpenAPI document; gateway.http.front answers them.
+    return NotFound(f"there is nothing at {request.url.path[:200]!r}")
 
 
 @router.get("/v1/tasks", summary="List the tasks", tags=["tasks"])
@@ -78,7 +81,7 @@ async def list_tasks(request: Request) -> Response:
     "/v1/tasks/{task}",
     summary="Describe a task",
     tags=["tasks"],
-    responses={404: {**_ERROR, "description": "`unknown-task`"}},
+    responses={404: {**ERROR, "description": "`unknown-task`"}},
 )
 async def describe_task(task: str, request: Request) -> Response:
     """Fields, tiers, certified quality targets by chain of tiers and field, prices, versions and problems."""
@@ -95,11 +98,15 @@ async def health() -> Response:
     "/readyz",
     summary="Can requests be served?",
     tags=["operation"],
-    responses={503: {**_ERROR, "description": "`not-ready`; `detail` is the same report"}},
+    responses={503: {**ERROR, "description": "`not-ready`; `detail` is the same report"}},
 )
 async def ready(request: Request) -> Response:
     """200 when rules and student of every task can answer; `degraded` names what is missing or stale."""
-    answers, report = await readiness(_service(request).engine)
+    service = _service(request)
+    answers, report = await readiness(service.engine)
+    for name, found in report["tasks"].items():
+        if service.answering.auditor is not None and (warnings := service.answering.auditor.warnings(name)):
+            found["warnings"] = warnings
     if not answers:
         waiting = ", ".join(name for name, task in report["tasks"].items() if not task["ready"])
         raise NotReady(f"cannot serve {waiting}" if waiting else "the home has no tasks", detail=report)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
-from gateway.cascade import State, Status, Verdict
+from gateway.cascade import Guarantee, State, Status, Verdict
 from gateway.document import TierName
 
 
@@ -133,7 +133,10 @@ class _Judged(_Answer):
     present: bool = Field(description="Whether a value was found.")
     tier: TierName | None = Field(description="The tier that gave the answer.")
     confidence: float = Field(description="Probability that the answer is right.")
-    guarantee: float | None = Field(description="The certified quality target behind an accepted answer.")
+    guarantee: Guarantee = Field(
+        description="The certified quality target behind an accepted answer; `author` where the rule's author vouches "
+        "for it instead."
+    )
 
 
 class FieldAnswer(_Judged, Item):
@@ -153,6 +156,7 @@ class CostAnswer(_Answer):
     currency: str
     always_large: float | None
     by_tier: dict[TierName, float]
+    cached: bool | None = Field(None, description="`true`: given again from memory; no work was done.")
 
 
 class Proposed(Item):
@@ -178,6 +182,16 @@ class Explanation(_Answer):
     chain: list[TierName]
     proposals: dict[TierName, list[Proposed]]
     decisions: list[DecisionAnswer]
+    evidence: list[Proposed] = Field(
+        default=[], description="What rules found that the policy has not measured; no part of any decision."
+    )
+
+
+class FilteredAnswer(_Answer):
+    """Why no tier was asked: the id of a filter of the task, and what it saw."""
+
+    id: str
+    reason: str
 
 
 class ExtractAnswer(_Answer):
@@ -192,6 +206,7 @@ class ExtractAnswer(_Answer):
     cost: CostAnswer
     timing_ms: dict[str, float] = Field(description="Wall time by tier, and `total`.")
     versions: dict[str, str | int | None] = Field(description="Digests of everything that can change an answer.")
+    filtered: FilteredAnswer | None = Field(None, description="The filter that kept the document from every tier.")
     unavailable: dict[TierName, str] | None = Field(None, description="Tiers that could not be asked, and why.")
     explanation: dict[str, Explanation] | None = Field(None, description="With `explain` only.")
 

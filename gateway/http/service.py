@@ -1,20 +1,27 @@
-"""What the routes need: the engine, the settings and the metrics of this process."""
+"""What the routes need: the engine, the settings, the metrics and the limits of this process."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope
 
 from gateway.engine import Engine
-from gateway.errors import CascadeError
+from gateway.http.access import Access
+from gateway.http.admission import Admission
+from gateway.http.answering import Answering, Caller, note_failure
+from gateway.http.batch import BatchResponse, read_batch
 from gateway.http.body import parse_json, read_body
+from gateway.http.deadline import deadline_seconds
 from gateway.http.disconnect import unless_disconnected
-from gateway.http.extracting import check_text, engine_request, find_task, parse_request
+from gateway.http.extracting import parse_request
+from gateway.http.keys import Key
+from gateway.http.responses import EncodedResponse
 from gateway.settings import Settings
-from gateway.telemetry.metrics import Metrics, RequestRecord
+from gateway.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True)
@@ -24,38 +31,38 @@ class Service:
     engine: Engine
     settings: Settings
     metrics: Metrics
+    access: Access
+    admission: Admission
+    answering: Answering
 
-    async def extract(self, request: Request) -> dict[str, Any]:
+    async def extract(self, scope: Scope, receive: Receive, key: Key | None) -> Response:
         """Answer one extraction request, measured.
 
         Raises:
             CascadeError: the request cannot be answered. ClientDisconnect: nobody waits for the answer any more.
         """
+        facts = scope["state"]["facts"]
         with self.metrics.request() as record:
             try:
-                return await self._extract(request, record)
-            except CascadeError as error:
-                record.status = "rejected" if error.status < 500 else "failed"
-                request.state.facts["code"] = error.code
+                caller = self._caller(scope, key)
+                body = await read_body(scope, receive, self.settings.max_body_bytes, self.settings.body_timeout)
+                asked = parse_request(parse_json(body))
+                answered = await unless_disconnected(receive, self.answering.answer(asked, caller, record, facts))
+            except BaseException as error:
+                note_failure(error, record, facts)
                 raise
-            except ClientDisconnect:
-                record.status = "disconnected"
-                raise
+        return EncodedResponse(answered.body)
 
-    async def _extract(self, request: Request, record: RequestRecord) -> dict[str, Any]:
-        started = time.perf_counter()
-        asked = parse_request(parse_json(await read_body(request, self.settings.max_body_bytes)))
-        task = find_task(self.engine.tasks, asked.task)
-        record.task = task.spec.name
-        check_text(asked.text, self.settings.max_text_characters)
-        call = engine_request(task, asked, time.perf_counter() - started)
-        outcome = await unless_disconnected(request, self.engine.extract(task, call))
-        record.answer(outcome)
-        self.metrics.count_rule_timeouts(task.spec.name, task.rules.timeouts)
-        request.state.facts.update(
-            task=task.spec.name,
-            outcome=outcome.extraction.status,
-            tiers=list(outcome.extraction.tiers),
-            characters=len(asked.text),
-        )
-        return outcome.as_json(explain=asked.explain)
+    async def extract_batch(self, scope: Scope, receive: Receive, key: Key | None) -> Response:
+        """Answer many documents in one request; each is measured as a request.
+
+        Raises:
+            CascadeError: no document can be answered. ClientDisconnect: nobody waits for the answer any more.
+        """
+        caller = self._caller(scope, key)
+        batch = await read_batch(Request(scope, receive), self.settings)
+        return BatchResponse(batch, caller, self.answering, self.admission, self.settings.batch_concurrency)
+
+    def _caller(self, scope: Scope, key: Key | None) -> Caller:
+        came = time.perf_counter()
+        return Caller(key, came, deadline_seconds(scope["headers"], self.settings.deadline_ms))

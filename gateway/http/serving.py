@@ -6,11 +6,12 @@ import asyncio
 import logging
 import os
 import shutil
+import signal
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -19,12 +20,15 @@ from prometheus_client.multiprocess import mark_process_dead
 from gateway.engine import Engine
 from gateway.errors import ConfigurationError
 from gateway.home import Home
-from gateway.http.worker import run_worker, serve_engine
-from gateway.inference.process import load_models, run_inference, stopped_by_signals
+from gateway.http.keyfile import read_keys
+from gateway.http.worker import ready_workers, run_in_loop, run_worker, serve_engine
+from gateway.inference.local import LocalInference
+from gateway.inference.process import end_if_busy, load_models, reloading, run_inference, stopped_by_signals
 from gateway.inference.remote import RemoteInference
 from gateway.inference.supervisor import Child, Supervisor
+from gateway.reload.hosting import follower, publishing
 from gateway.settings import Settings
-from gateway.telemetry.logs import configure_logging
+from gateway.telemetry.logs import configure_logging, warn_of_documents
 from gateway.telemetry.metrics import MULTIPROCESS_VARIABLE, Metrics
 
 #: Told the engine once everything that serves is known.
@@ -50,12 +54,17 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(home: Home, settings: Settings, listening: socket.socket, announce: Announce) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT; SIGHUP takes up models that changed on disk.
 
     Raises:
         CascadeError: the home cannot be served, or the inference process does not start.
     """
     configure_logging(settings.log_level)
+    if settings.log_documents:
+        warn_of_documents()
+    if settings.keys is not None:
+        read_keys(settings.keys)  # a wrong file is an error before any model is loaded
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     if settings.workers == 1:
         _serve_alone(home, settings, listening, announce)
     else:
@@ -64,70 +73,95 @@ def serve(home: Home, settings: Settings, listening: socket.socket, announce: An
 
 def _serve_alone(home: Home, settings: Settings, listening: socket.socket, announce: Announce) -> None:
     metrics = Metrics(CollectorRegistry())
-    with stopped_by_signals():
-        inference = load_models(home, settings, metrics)
+    loaded: list[LocalInference] = []
 
-        async def main() -> None:
-            engine = await Engine.open(home, inference)
-            announce(engine)
-            await serve_engine(engine, settings, metrics, listening)
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
 
-        try:
-            asyncio.run(main())
-        finally:
-            if any(inference.depths.values()):
-                # Its client was let go when the time to finish was over, and a forward pass cannot be interrupted.
-                _log.warning("a model is still at work; ending without it")
-                logging.shutdown()
-                os._exit(0)
+            async def open_engine() -> Engine:
+                inference = await asyncio.to_thread(load_models, home, settings, metrics)
+                loaded.append(inference)
+                store = stack.enter_context(publishing(home, run_directory, watching=settings.reload))
+                engine = await follower(home, store, inference, metrics).open()
+                await stack.enter_async_context(reloading(inference, settings))
+                announce(engine)
+                return engine
+
+            await serve_engine(open_engine, settings, metrics, listening, run_directory, home.path)
+
+    try:
+        with stopped_by_signals(), _private_directory() as run_directory:
+            run_in_loop(main())
+    finally:
+        for inference in loaded:
+            end_if_busy(inference)
 
 
 def _serve_with_workers(home: Home, settings: Settings, listening: socket.socket, announce: Announce) -> None:
-    with _private_directory() as directory:
+    with (
+        _private_directory() as directory,
+        publishing(home, directory / "reload", watching=settings.reload) as store,
+    ):
         metrics_directory = directory / "metrics"
         metrics_directory.mkdir()
         socket_path = directory / "inference.sock"
         inference = Child("inference", run_inference, (home, settings, socket_path))
         workers = [
-            Child(f"worker-{number}", run_worker, (home, settings, listening, socket_path))
+            Child(f"worker-{number}", run_worker, (home, settings, listening, socket_path, store))
             for number in range(1, settings.workers + 1)
         ]
 
         def forget(process_id: int) -> None:
             mark_process_dead(process_id, path=str(metrics_directory))  # type: ignore[no-untyped-call]
+            store.forget(process_id)
 
+        grace = settings.drain_seconds + settings.shutdown_timeout + 2
         with (
             _environment(MULTIPROCESS_VARIABLE, str(metrics_directory)),
-            Supervisor(workers, [inference], grace=settings.shutdown_timeout + 2, on_death=forget) as supervisor,
+            # A socket that still listens here would let clients in whom no worker answers any more.
+            Supervisor(workers, [inference], grace=grace, on_death=forget, on_stop=listening.close) as supervisor,
         ):
-            inference.start()
-            _await_inference(supervisor, inference, socket_path, settings.startup_timeout)
+            # Workers first: they say that they are alive, and that they are not ready, while the models load.
+            for child in supervisor.children:
+                child.start()
+            # A parent that is told to stop meanwhile stops waiting.
+            _await(supervisor, [inference], socket_path.exists, settings.startup_timeout)
             if not supervisor.stopping:
-                asyncio.run(_announce_remote(home, socket_path, announce))
+                asyncio.run(_announce_remote(supervisor, home, socket_path, announce, settings))
                 supervisor.run()
 
 
-def _await_inference(supervisor: Supervisor, inference: Child, socket_path: Path, seconds: float) -> None:
+def _await(supervisor: Supervisor, children: Sequence[Child], ready: Callable[[], bool], seconds: float) -> None:
+    """Wait until ``ready`` says so or the supervisor is told to stop.
+
+    Raises:
+        ConfigurationError: a child ended, or it took longer than ``seconds``.
+    """
     deadline = time.monotonic() + seconds
-    while not supervisor.stopping:
-        if not inference.alive:
-            raise ConfigurationError(
-                f"the inference process ended with exit code {inference.exit_code} while it was starting"
-            )
-        if socket_path.exists():
-            return
+    names = " and ".join(child.name for child in children)
+    while not supervisor.stopping and not ready():
+        for child in children:
+            if not child.alive:
+                raise ConfigurationError(
+                    f"the {child.name} process ended with exit code {child.exit_code} while it was starting"
+                )
         if time.monotonic() > deadline:
-            raise ConfigurationError(
-                f"the inference process was not ready within {seconds:g} s (CASCADE_STARTUP_TIMEOUT)"
-            )
+            raise ConfigurationError(f"{names} not ready within {seconds:g} s (CASCADE_STARTUP_TIMEOUT)")
         supervisor.pause(0.05)
 
 
-async def _announce_remote(home: Home, socket_path: Path, announce: Announce) -> None:
+async def _announce_remote(
+    supervisor: Supervisor, home: Home, socket_path: Path, announce: Announce, settings: Settings
+) -> None:
     inference = RemoteInference(socket_path)
     try:
         await inference.wait(10.0)
-        announce(await Engine.open(home, inference))
+        # What is wrong with the home is said here, once, and not by every worker.
+        engine = await Engine.open(home, inference)
+        workers = [child for child in supervisor.children if child.target is run_worker]
+        _await(supervisor, workers, lambda: ready_workers(socket_path.parent) >= len(workers), settings.startup_timeout)
+        if not supervisor.stopping:
+            announce(engine)
     finally:
         await inference.close()
 

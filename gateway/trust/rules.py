@@ -64,6 +64,11 @@ class TrustedRules:
                 both[source] = both.get(source, 0) + count
         return both
 
+    @property
+    def set_aside(self) -> tuple[str, ...]:
+        """Rules that are not run any more because they kept running out of time."""
+        return self.tier.set_aside
+
     def propose(self, documents: Sequence[Document], fields: Sequence[str]) -> list[TierOutput]:
         """One output a document, in order."""
         if not self._added and self._by_author.isdisjoint(fields):

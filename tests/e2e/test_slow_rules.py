@@ -81,4 +81,6 @@ def test_the_server_answers_others_while_rules_run_away(start: Any, slow_home: C
     aside = [line["rule"] for line in service.log_lines() if "set aside" in line["message"]]
     assert aside
     assert len(aside) == len(set(aside))
+    assert re.search(r'^cascade_rules_set_aside\{task="bills"\} [1-9]', service.get("/metrics").text, re.MULTILINE)
+    assert "set aside because it kept running out of time" in service.get("/readyz").text
     assert service.stop() == 0

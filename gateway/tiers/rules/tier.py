@@ -25,6 +25,7 @@ from gateway.tiers.rules.schema import AgreementRule
 from gateway.tiers.rules.scope import Compiled
 from gateway.tiers.rules.strikes import RuleKey, Strikes
 from gateway.tiers.rules.text import Text
+from gateway.values import warm_up
 
 _log = logging.getLogger(__name__)
 
@@ -112,6 +113,7 @@ class RulesTier:
             RuleFileError: naming the file, the rule and the key that is wrong.
         """
         rules = load_rules(rules_dir, task)
+        warm_up({rule.spec.type or rule.field.type for rule in rules.rules}, task.options)
         return cls(rules, limits=limits, on_timeout=on_timeout, strikes=strikes, prefilter=prefilter)
 
     @property
@@ -122,7 +124,8 @@ class RulesTier:
     @property
     def set_aside(self) -> tuple[str, ...]:
         """The sources of rules that are not run any more because they kept running out of time, in order."""
-        return tuple(rule.source for rule in self._readers if _key(rule) in self.strikes.set_aside)
+        found = self.strikes.set_aside
+        return tuple(rule.source for rule in self._readers if _key(rule) in found) if found else ()
 
     def filter(self, document: Document) -> FilterHit | None:
         """The filter that keeps a document from being extracted from; ``None`` lets it through.

@@ -1,0 +1,248 @@
+"""The HTTP/1.1 protocol of the service: uvicorn's on httptools, with limits and timeouts it does not have, and with
+every refusal in the one error shape.
+
+What it adds: a limit on the request line and headers together, also while they arrive; a limit on connections; time
+limits for headers, for a body that nobody reads any more, and for clients that do not read their answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from gateway.errors import CascadeError, HeadersTooLarge, MalformedHttp, Overloaded
+from gateway.http.responses import encode_json, error_headers
+from gateway.settings import Settings
+from gateway.telemetry.logs import facts
+
+_log = logging.getLogger("gateway.http")
+
+
+@dataclass(frozen=True)
+class ConnectionLimits:
+    """What one connection may take; times in seconds."""
+
+    connections: int
+    header_bytes: int
+    header_timeout: float
+    body_timeout: float
+    write_timeout: float
+
+
+def server_options(settings: Settings) -> dict[str, Any]:
+    """Arguments for :class:`uvicorn.Config`."""
+    limits = ConnectionLimits(
+        connections=settings.max_connections,
+        header_bytes=settings.max_header_bytes,
+        header_timeout=settings.header_timeout,
+        body_timeout=settings.body_timeout,
+        write_timeout=settings.write_timeout,
+    )
+    return {
+        "http": type("LimitedProtocol", (GuardedProtocol,), {"limits": limits}),
+        "ws": "none",
+        "timeout_keep_alive": settings.keep_alive,
+        # Nothing here looks at the client's address.
+        "proxy_headers": False,
+        "server_header": False,
+        "log_config": None,
+        "access_log": False,
+    }
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One connection. ``limits`` is set by :func:`server_options`."""
+
+    limits: ConnectionLimits
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._in_headers = False
+        self._in_body = False
+        self._header_bytes = 0
+        self._begun = 0
+        self._refused = False
+        self._reading_timer: asyncio.TimerHandle | None = None
+        self._writing_timer: asyncio.TimerHandle | None = None
+
+    # --- what arrives ---
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See :class:`asyncio.Protocol`."""
+        super().connection_made(transport)
+        if len(self.connections) > self.limits.connections:
+            self._refuse(Overloaded("as many connections as may be are open; ask again shortly"))
+            return
+        self._await_more(self.limits.header_timeout, self._headers_late)
+
+    def data_received(self, data: bytes) -> None:
+        """See :class:`asyncio.Protocol`."""
+        if self._refused:
+            return
+        self._unset_keepalive_if_required()
+        between, self._begun = not self._in_headers and not self._in_body, 0
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # Other protocols are not spoken here; the request has been begun as plain HTTP. What follows it may be
+            # anything, so the connection ends with its answer.
+            self.cycle.keep_alive = False
+            self._refused = True
+        except httptools.HttpParserError as error:
+            found = error.__context__ if isinstance(error.__context__, CascadeError) else None
+            self._refuse(found or MalformedHttp("this is not HTTP/1.1"))
+            return
+        # A line of headers reaches the parser's user only when it is whole: one without an end is seen here alone. What
+        # came behind another request in the same piece is not counted: how much of the piece it is, nobody tells.
+        if self._in_headers and self._begun == between:
+            self._header_bytes += len(data)
+        if self._in_headers and self._header_bytes > self.limits.header_bytes:
+            self._refuse(self._too_large())
+        elif self._in_headers:
+            self._await_more(self.limits.header_timeout, self._headers_late)
+        elif self._in_body:
+            self._await_more(self.limits.body_timeout, self._body_late)
+        elif self._idle:
+            # Line ends between requests: they are no sign of life.
+            self._await_more(self.limits.header_timeout, self._headers_late)
+        else:
+            self._stop_waiting()
+
+    def on_message_begin(self) -> None:
+        """Called by the parser."""
+        super().on_message_begin()
+        self._in_headers, self._header_bytes = True, 0
+        self._begun += 1
+
+    def on_headers_complete(self) -> None:
+        """Called by the parser."""
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > self.limits.header_bytes:
+            raise self._too_large()
+        super().on_headers_complete()
+        self._in_headers, self._in_body = False, True
+        self._stop_waiting()
+
+    def on_message_complete(self) -> None:
+        """Called by the parser."""
+        super().on_message_complete()
+        self._in_body = False
+
+    @property
+    def _idle(self) -> bool:
+        """Whether no request of this connection is without its whole answer."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or cycle.response_complete
+
+    def _too_large(self) -> HeadersTooLarge:
+        limit = self.limits.header_bytes
+        return HeadersTooLarge(f"request line and headers are larger than {limit} bytes", detail={"limit": limit})
+
+    # --- what is waited for ---
+
+    def _await_more(self, seconds: float, late: Any) -> None:
+        if self._reading_timer is None:
+            self._reading_timer = self.loop.call_later(seconds, late)
+
+    def _stop_waiting(self) -> None:
+        if self._reading_timer is not None:
+            self._reading_timer.cancel()
+            self._reading_timer = None
+
+    def _headers_late(self) -> None:
+        self._reading_timer = None
+        if self._idle:
+            self.transport.close()
+
+    def _body_late(self) -> None:
+        """The application gives up bodies that it reads; one that it has answered without reading ends here."""
+        self._reading_timer = None
+        if self._in_body and self.cycle.response_complete:
+            self.transport.close()
+
+    def pause_writing(self) -> None:
+        """See :class:`asyncio.Protocol`."""
+        super().pause_writing()
+        self._await_reader()
+
+    def resume_writing(self) -> None:
+        """See :class:`asyncio.Protocol`."""
+        super().resume_writing()
+        if self._writing_timer is not None:
+            self._writing_timer.cancel()
+            self._writing_timer = None
+
+    def on_response_complete(self) -> None:
+        """Called when an answer has been handed to the transport."""
+        super().on_response_complete()
+        if self.transport.is_closing() and self.transport.get_write_buffer_size():
+            self._await_reader()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Called on an idle connection."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _await_reader(self) -> None:
+        if self._writing_timer is None:
+            self._writing_timer = self.loop.call_later(self.limits.write_timeout, self._reader_late)
+
+    def _reader_late(self) -> None:
+        self._writing_timer = None
+        if self.transport.get_write_buffer_size():
+            _log.info("connection cut: its client does not read the answer", extra=facts(client=self._address()))
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See :class:`asyncio.Protocol`."""
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        self._stop_waiting()
+        if self._writing_timer is not None:
+            self._writing_timer.cancel()
+            self._writing_timer = None
+
+    def _address(self) -> str | None:
+        return self.client[0] if self.client else None
+
+    # --- refusing ---
+
+    def _refuse(self, error: CascadeError) -> None:
+        """End the connection; with ``error`` as the answer, where one is due and none has begun."""
+        self._refused = True
+        cycle = self.cycle
+        if not self._idle:
+            if not self._in_body or cycle.response_started:
+                # An earlier request is being answered: its answer is the last on this connection.
+                cycle.keep_alive = False
+                self.flow.pause_reading()
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if self.pipeline:  # it has not begun: an answer now would be taken for an earlier request's
+                self.transport.close()
+                return
+        _log.info("connection refused", extra=facts(code=error.code, status=error.status, client=self._address()))
+        self.transport.write(_answer(error))
+        self.transport.close()
+
+
+def _answer(error: CascadeError) -> bytes:
+    body = encode_json(error.as_json())
+    headers = {
+        "content-type": "application/json",
+        "content-length": str(len(body)),
+        "x-request-id": os.urandom(16).hex(),
+        "connection": "close",
+        **error_headers(error),
+    }
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return STATUS_LINE[error.status] + lines.encode("ascii") + b"\r\n" + body
