@@ -102,6 +102,9 @@ def _check_available(session: Session, allowed: tuple[TierName, ...] | None) -> 
     for tier in allowed or session.task.spec.tiers:
         if tier in unavailable:
             click.echo(f"note: answering without {tier}: {unavailable[tier]}", err=True)
+    if allowed is None or "rules" in allowed:
+        for note in session.task.rule_notes:
+            click.echo(f"note: {note}", err=True)
 
 
 def _with_progress(items: Iterable[Item], files: Sequence[str], jsonl: bool) -> Iterable[Item]:

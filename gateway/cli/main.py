@@ -33,7 +33,9 @@ BUILTINS = {
     "serve": Builtin("gateway.cli.serve:serve", "Answer extraction requests over HTTP."),
     "extract": Builtin("gateway.cli.extract:extract", "Extract fields from files or standard input."),
     "eval": Builtin("gateway.cli.evaluate:evaluate", "Measure tiers and cascade on labelled data."),
+    "keys": Builtin("gateway.cli.keys:keys", "Make, list and revoke API keys."),
     "rules": Builtin("gateway.cli.rules:rules", "Check, test, measure and explain rules."),
+    "audit": Builtin("gateway.cli.audit:audit", "Look at audits and feedback, and use them."),
     "models": Builtin("gateway.cli.models:models", "List, fetch and verify models."),
 }
 

@@ -23,6 +23,7 @@ _DIGEST_SHOWN = 12
 @click.option("--host", help="Address to listen on (CASCADE_HOST; 127.0.0.1).")
 @click.option("--port", type=int, help="Port to listen on; 0 takes any free one (CASCADE_PORT; 8000).")
 @click.option("--workers", type=int, help="HTTP worker processes (CASCADE_WORKERS; 1).")
+@click.option("--reload/--no-reload", default=None, help="Whether edited rules take effect (CASCADE_RELOAD; true).")
 @click.option("--threads", type=int, help="CPU threads a model may use; 0: all cores (CASCADE_THREADS; 0).")
 @click.option(
     "--large", type=click.Choice(get_args(LargeMode)), help="How the large tier computes (CASCADE_LARGE; int8)."
@@ -44,6 +45,7 @@ def serve(**flags: Any) -> None:
             click.echo(announcement(home, engine, settings, port))
 
         click.echo(f"cascade {__version__}: loading {', '.join(home.tasks()) or 'nothing'} from {home.path}")
+        click.echo(f"alive   {_address(settings.host, port)}/healthz")
         serve_http(home, settings, listening, announce)
 
 
@@ -52,11 +54,14 @@ def announcement(home: Home, engine: Engine, settings: Settings, port: int) -> s
     lines = [line for task in engine.tasks.values() for line in _task_lines(task)]
     if not engine.tasks:
         lines.append(f"no tasks: {home.rules} holds no <task>/task.yaml")
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"http://{host}:{port}"
+    address = _address(settings.host, port)
     workers = "1 worker" if settings.workers == 1 else f"{settings.workers} workers"
     lines += [f"serving {address} with {workers}", f"docs    {address}/docs", f"metrics {address}/metrics"]
     return "\n".join(lines)
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _task_lines(task: LoadedTask) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from gateway.document import Document, TierName, TierOutput
@@ -15,32 +17,62 @@ class TierStatus:
 
     version: str | None
     problem: str | None = None
-    mode: str | None = None  # how the numbers are computed: fp32, bf16 or int8
+    mode: str | None = None  # how the numbers are computed: fp32, bf16, int8, or remote
 
     @property
     def available(self) -> bool:
         return self.problem is None
 
 
+def epoch_of(statuses: Mapping[str, Mapping[TierName, TierStatus]]) -> str:
+    """One word for the state of all tasks' model tiers; it differs whenever one of them does."""
+    plain = {task: {tier: asdict(status) for tier, status in tiers.items()} for task, tiers in statuses.items()}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+
+
 class Inference(Protocol):
-    """Runs student and large tiers. Rules are not run here: they are cheaper than the way to another process."""
+    """Runs student and large tiers. Rules are not run here: they are cheaper than the way to another process.
+
+    **Reloading.** Models are swapped while they serve. Whoever holds a policy remembers :attr:`epoch` beside it; when
+    the epoch differs from the one remembered, it asks for :meth:`status` again, loads the policy that belongs to those
+    versions, and from then on names them in :meth:`propose`. Until it does so it goes on naming the versions it knows,
+    and those models go on answering for a while beside the current ones: no request meets a model that its policy was
+    not measured with, and none is refused because of a swap.
+    """
+
+    @property
+    def epoch(self) -> str | None:
+        """A word for the state of all model tiers, as last heard; ``None`` before anything was. Costs nothing."""
+        ...
 
     async def status(self, task: str) -> Mapping[TierName, TierStatus]:
-        """The state of a task's model tiers, as loaded when the process that runs them started.
+        """The current state of a task's model tiers. Cheap: nothing is computed or read from disk for it.
 
         Raises:
-            UnknownTask: that process has no such task.
-            TierUnavailable: that process does not answer.
+            UnknownTask: there is no such task where the models run.
+            TierUnavailable: the process that runs them does not answer.
         """
         ...
 
     async def propose(
-        self, task: str, tier: TierName, documents: Sequence[Document], fields: Sequence[str]
+        self,
+        task: str,
+        tier: TierName,
+        documents: Sequence[Document],
+        fields: Sequence[str],
+        *,
+        deadline: float | None = None,
+        version: str | None = None,
     ) -> list[TierOutput]:
         """As :meth:`gateway.tiers.base.Tier.propose`, without blocking the event loop.
 
+        Args:
+            deadline: seconds from now after which nobody waits for the answer; work that cannot be done by then is
+                refused at once.
+            version: the model that must answer; ``None``: whichever is current.
+
         Raises:
-            TierUnavailable: the tier is not there or failed.
+            TierUnavailable: the tier is not there, busy, of another version, or failed.
         """
         ...
 

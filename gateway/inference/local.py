@@ -1,99 +1,92 @@
-"""Model tiers in this process, each tier on its own thread behind a bounded queue."""
+"""Model tiers in this process: each tier's queue and lanes, and the models they run."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from gateway.document import Document, TierName, TierOutput
-from gateway.errors import CascadeError, TierUnavailable, UnknownTask
+from gateway.errors import CascadeError, TierUnavailable
 from gateway.home import Home
 from gateway.inference.base import TierStatus
+from gateway.inference.batching import Entry, Limits, QueueListener, Silence, TierQueue
+from gateway.inference.lanes import Lanes
+from gateway.inference.models import LoadedTier, Loader, Models
+from gateway.inference.shares import Share
 from gateway.task import TaskSpec
-from gateway.tiers.base import Tier
+from gateway.tiers.base import AsyncTier, Tier, is_async
 
-#: A tier, or ``None`` and a status that says why there is none.
-LoadedTier = tuple[Tier | None, TierStatus]
-#: Loads the model tiers of one task; missing models are statuses, not errors.
-Loader = Callable[[Home, TaskSpec], Mapping[TierName, LoadedTier]]
-DepthListener = Callable[[TierName, int], None]
+if TYPE_CHECKING:
+    from gateway.tiers.large.remote.listener import RemoteListener
+    from gateway.tiers.large.remote.upstreams import Upstreams
+
+__all__ = ["MODEL_TIERS", "LoadedTier", "Loader", "LocalInference", "model_loader"]
 
 MODEL_TIERS: tuple[TierName, ...] = ("student", "large")
-QUEUE_LIMIT = 64
 _log = logging.getLogger(__name__)
 
 
-def model_loader(*, threads: int = 0, large: str = "int8") -> Loader:
-    """The loader of real models (see :class:`gateway.settings.Settings` for the arguments)."""
+def model_loader(
+    *,
+    threads: int = 0,
+    large: str = "int8",
+    shares: Mapping[TierName, Share] | None = None,
+    batch_tokens: int | None = None,
+    remote_listener: RemoteListener | None = None,
+) -> Loader:
+    """The loader of real models.
+
+    Args:
+        threads: CPU threads of a forward pass, for one caller at a time; 0: the runtime decides.
+        large: how the large tier computes (``CASCADE_LARGE``).
+        shares: instead of ``threads``, how many lanes each tier has and on how many threads each computes.
+        batch_tokens: most padded tokens of a forward pass.
+        remote_listener: told of calls to remote large models.
+    """
+    upstreams: dict[Path, Upstreams] = {}
 
     def load(home: Home, task: TaskSpec) -> Mapping[TierName, LoadedTier]:
         # Imported here: onnxruntime is only needed where models run.
+        from gateway.tiers.large.remote.upstreams import Upstreams
         from gateway.tiers.loading import load_model_tiers
+        from gateway.tiers.model import BATCH_TOKENS
 
-        return load_model_tiers(home, task, threads=threads, large_mode=large)
+        path = home.upstreams
+        if path not in upstreams:
+            upstreams[path] = Upstreams(path, listener=remote_listener)
+        return load_model_tiers(
+            home,
+            task,
+            threads=threads,
+            large_mode=large,
+            upstreams=upstreams[path],
+            shares=shares,
+            batch_tokens=batch_tokens or BATCH_TOKENS,
+        )
 
     return load
-
-
-class Lane:
-    """One tier's thread and the requests before it."""
-
-    def __init__(self, tier: TierName, limit: int, on_depth: DepthListener | None) -> None:
-        self.tier = tier
-        self._limit = limit
-        self._on_depth = on_depth
-        self._depth = 0
-        self._lock = threading.Lock()
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=tier)
-
-    @property
-    def depth(self) -> int:
-        """Requests waiting or being answered."""
-        return self._depth
-
-    def submit(self, work: Callable[[], list[TierOutput]]) -> Future[list[TierOutput]]:
-        """Queue ``work``.
-
-        Raises:
-            TierUnavailable: the queue is full.
-        """
-        with self._lock:
-            if self._depth >= self._limit:
-                raise TierUnavailable(f"{self.tier} is busy: {self._depth} requests are waiting for it")
-            self._change(+1)
-        future = self._executor.submit(work)
-        future.add_done_callback(self._done)
-        return future
-
-    def _done(self, _future: Future[list[TierOutput]]) -> None:
-        with self._lock:
-            self._change(-1)
-
-    def _change(self, step: int) -> None:
-        self._depth += step
-        if self._on_depth is not None:
-            self._on_depth(self.tier, self._depth)
-
-    def close(self) -> None:
-        # Work under way cannot be interrupted; what waits is dropped, and nobody waits for the thread.
-        self._executor.shutdown(wait=False, cancel_futures=True)
 
 
 class LocalInference:
     """Loads the model tiers of every task of a home and runs them here (see :class:`gateway.inference.base.Inference`).
 
-    The student has its own thread, so it never waits behind the large tier. All tasks share a tier's thread: two
-    forward passes at a time would only take each other's cores.
+    Each tier has its own queue and lanes, so the student never waits behind the large tier. All tasks share a tier's
+    lanes. The event loop does none of the work, tokenising included. Tiers that wait for other machines
+    (:class:`gateway.tiers.base.AsyncTier`) run on the event loop instead, as many calls at a time as a queue is long.
 
     Args:
         home: where the models lie.
         tasks: names of the tasks to load; all by default.
         load: how a task's tiers are loaded.
-        queue_limit: requests a tier lets wait.
-        on_depth: told a tier's queue depth whenever it changes, from any thread.
+        limits: of each tier's queue.
+        shares: lanes of each tier; one by default.
+        listener: told what happens in the queues, from any thread.
+        niceness: how much less the system favours the student's lanes than the event loop (0 to 19); twice as much for
+            the large tier's.
 
     Raises:
         TaskFileError: a ``task.yaml`` is wrong. A missing model is no error but a :class:`TierStatus`.
@@ -105,17 +98,32 @@ class LocalInference:
         *,
         tasks: Sequence[str] | None = None,
         load: Loader | None = None,
-        queue_limit: int = QUEUE_LIMIT,
-        on_depth: DepthListener | None = None,
+        limits: Limits | None = None,
+        shares: Mapping[TierName, Share] | None = None,
+        listener: QueueListener | None = None,
+        niceness: int = 0,
     ) -> None:
-        load = load or model_loader()
-        self._tiers = {name: dict(load(home, home.task(name))) for name in (home.tasks() if tasks is None else tasks)}
-        self._lanes = {tier: Lane(tier, queue_limit, on_depth) for tier in MODEL_TIERS}
+        self._models = Models(home, tasks, load or model_loader())
+        limits, shares = limits or Limits(), shares or {}
+        self._limits = limits
+        self._listener: QueueListener = listener or Silence()
+        self._calls: dict[TierName, int] = dict.fromkeys(MODEL_TIERS, 0)
+        self._queues: dict[TierName, TierQueue] = {}
+        self._lanes: dict[TierName, Lanes] = {}
+        for steps, tier in enumerate(MODEL_TIERS, 1):
+            count = shares.get(tier, Share()).lanes
+            self._queues[tier] = TierQueue(tier, limits, lanes=count, listener=self._listener)
+            self._lanes[tier] = Lanes(tier, self._queues[tier], count, niceness=min(19, steps * niceness))
 
     @property
     def depths(self) -> dict[TierName, int]:
         """Requests each tier has before it now."""
-        return {tier: lane.depth for tier, lane in self._lanes.items()}
+        return {tier: queue.depth + self._calls[tier] for tier, queue in self._queues.items()}
+
+    @property
+    def epoch(self) -> str | None:
+        """See :attr:`gateway.inference.base.Inference.epoch`."""
+        return self._models.epoch
 
     async def status(self, task: str) -> Mapping[TierName, TierStatus]:
         """See :meth:`gateway.inference.base.Inference.status`.
@@ -123,45 +131,85 @@ class LocalInference:
         Raises:
             UnknownTask: no such task was loaded.
         """
-        return {tier: status for tier, (_, status) in self._task(task).items()}
+        return self._models.status(task)
 
     async def propose(
-        self, task: str, tier: TierName, documents: Sequence[Document], fields: Sequence[str]
+        self,
+        task: str,
+        tier: TierName,
+        documents: Sequence[Document],
+        fields: Sequence[str],
+        *,
+        deadline: float | None = None,
+        version: str | None = None,
     ) -> list[TierOutput]:
         """See :meth:`gateway.inference.base.Inference.propose`. Cancelling it takes work that has not begun out of the
         queue.
 
         Raises:
             UnknownTask: no such task was loaded.
-            TierUnavailable: the tier is not there, is busy, or failed.
+            TierUnavailable: the tier is not there, is of another version, is busy, or failed.
         """
-        model, status = self._task(task).get(tier, (None, TierStatus(None, f"{task} has no {tier} tier")))
-        if model is None:
-            raise TierUnavailable(status.problem or f"{tier} is not loaded")
-        loaded = model
-        future = self._lanes[tier].submit(lambda: _run(loaded, documents, fields))
-        return await asyncio.wrap_future(future)
-
-    def _task(self, name: str) -> dict[TierName, LoadedTier]:
+        model = self._models.find(task, tier, version)
+        if is_async(model):
+            return await self._call(model, documents, fields, deadline)
+        until = None if deadline is None else time.monotonic() + deadline
+        entries = [Entry(cast(Tier, model), document, tuple(fields), until) for document in documents]
+        self._queues[tier].submit(entries)
+        answers = [asyncio.wrap_future(entry.future) for entry in entries]
         try:
-            return self._tiers[name]
-        except KeyError:
-            raise UnknownTask(f"no models were loaded for task {name[:100]!r}") from None
+            return list(await asyncio.gather(*answers))
+        finally:
+            for answer in answers:
+                answer.cancel()  # when one failed, nobody waits for the others
+
+    async def _call(
+        self, model: AsyncTier, documents: Sequence[Document], fields: Sequence[str], deadline: float | None
+    ) -> list[TierOutput]:
+        tier = model.name
+        if self._calls[tier] >= self._limits.waiting:
+            self._listener.queue_refused(tier, "full")
+            raise TierUnavailable(f"{tier} is busy: {self._calls[tier]} requests are waiting for it")
+        self._calls[tier] += 1
+        self._listener.queue_depth(tier, self.depths[tier])
+        try:
+            return await model.propose(documents, fields, deadline=deadline)
+        except CascadeError:
+            raise
+        except Exception as error:  # whatever a client raises, the cascade goes on without the tier
+            _log.exception("tier failed")
+            raise TierUnavailable(f"{tier} failed ({type(error).__name__})") from error
+        finally:
+            self._calls[tier] -= 1
+            self._listener.queue_depth(tier, self.depths[tier])
+
+    async def reload(self) -> bool:
+        """Load what has changed on disk beside what is in use, then swap; whether anything was replaced.
+
+        Replaced models go on answering those who name their version for a while (see
+        :class:`gateway.inference.base.Inference`).
+        """
+        return await asyncio.to_thread(self._models.reload)
+
+    async def watch(self, seconds: float) -> None:
+        """Reload when model files change; looks every ``seconds``, and acts once they stay the same for as long.
+
+        Never returns; cancel it.
+        """
+        before: object = None
+        while True:
+            await asyncio.sleep(seconds)
+            await asyncio.to_thread(self._models.forget_retired)
+            found = await asyncio.to_thread(self._models.changes)
+            # Files are copied one after the other: what has not settled is not loaded.
+            if found is not None and found == before:
+                await self.reload()
+            before = found
 
     async def close(self) -> None:
-        """Drop what waits and let the threads end."""
-        for lane in self._lanes.values():
-            lane.close()
-
-
-def _run(model: Tier, documents: Sequence[Document], fields: Sequence[str]) -> list[TierOutput]:
-    try:
-        outputs = model.propose(documents, fields)
-    except CascadeError as error:
-        raise TierUnavailable(f"{model.name}: {error.message}") from error
-    except Exception as error:  # whatever a runtime raises, the cascade goes on without the tier
-        _log.exception("tier failed")
-        raise TierUnavailable(f"{model.name} failed ({type(error).__name__})") from error
-    if len(outputs) != len(documents):
-        raise TierUnavailable(f"{model.name} gave {len(outputs)} outputs for {len(documents)} documents")
-    return outputs
+        """Drop what waits, let the threads end, and close connections. Work under way is not waited for."""
+        for queue in self._queues.values():
+            queue.close()
+        for model in self._models.tiers:
+            if is_async(model):
+                await model.close()

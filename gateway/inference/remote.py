@@ -15,17 +15,22 @@ from gateway.document import Document, TierName, TierOutput
 from gateway.errors import TierUnavailable
 from gateway.inference import wire
 from gateway.inference.base import TierStatus
+from gateway.inference.batching import FULL
 
 #: A host name is needed to write a URL; the socket is what is connected to.
 _BASE = "http://inference"
 _STATUS_SECONDS = 5.0
+#: After a tier's queue was full, this process refuses by itself for as long: the queue does not run dry meanwhile, and
+#: the cores that are short are not spent on hearing the same again. At most a quarter of what the queue needs to empty.
+_FULL_SECONDS = 0.05
+#: The process itself refuses what it cannot do by the deadline; this much later it counts as stuck.
+_GRACE_SECONDS = 1.0
 
 
 class RemoteInference:
     """Asks the inference process (see :class:`gateway.inference.base.Inference`). For one event loop.
 
-    It remembers the versions that :meth:`status` first told: should another model have been loaded since, its answers
-    are refused, for nobody has checked them against the policy.
+    It follows that process: when it is started again, it answers again, and every answer tells the epoch of its models.
 
     Args:
         socket_path: where the inference process listens.
@@ -34,7 +39,8 @@ class RemoteInference:
 
     def __init__(self, socket_path: Path, *, timeout: float = 60.0) -> None:
         self._timeout = timeout
-        self._versions: dict[tuple[str, TierName], str | None] = {}
+        self._epoch: str | None = None
+        self._full: dict[TierName, tuple[float, str]] = {}
         self._client = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(
                 uds=str(socket_path), limits=httpx.Limits(max_connections=None, max_keepalive_connections=64)
@@ -42,6 +48,11 @@ class RemoteInference:
             base_url=_BASE,
             timeout=timeout,
         )
+
+    @property
+    def epoch(self) -> str | None:
+        """See :attr:`gateway.inference.base.Inference.epoch`."""
+        return self._epoch
 
     async def wait(self, seconds: float) -> None:
         """Wait until the process answers.
@@ -68,34 +79,48 @@ class RemoteInference:
         """
         raw = await self._get(wire.STATUS_PATH.format(task=task))
         try:
-            statuses = wire.status_from_json(raw)
+            return wire.status_from_json(raw)
         except (KeyError, TypeError, AttributeError) as error:
             raise TierUnavailable("the inference process gave a malformed answer") from error
-        for tier, status in statuses.items():
-            self._versions.setdefault((task, tier), status.version)
-        return statuses
 
     async def propose(
-        self, task: str, tier: TierName, documents: Sequence[Document], fields: Sequence[str]
+        self,
+        task: str,
+        tier: TierName,
+        documents: Sequence[Document],
+        fields: Sequence[str],
+        *,
+        deadline: float | None = None,
+        version: str | None = None,
     ) -> list[TierOutput]:
         """See :meth:`gateway.inference.base.Inference.propose`.
 
         Raises:
-            TierUnavailable: the process does not answer, or the tier is not there, is busy, failed or was replaced.
+            TierUnavailable: the process does not answer, or the tier is not there, is busy, of another version, or
+                failed.
         """
+        self._refuse_while_full(tier)
         # Escaped to ASCII, any text a document can hold passes.
-        body = json.dumps(wire.call_json(documents, fields)).encode("ascii")
-        raw = await self._send("POST", wire.PROPOSE_PATH.format(task=task, tier=tier), self._timeout, content=body)
+        body = json.dumps(wire.call_json(wire.Call(documents, fields, deadline, version))).encode("ascii")
+        timeout = self._timeout if deadline is None else min(self._timeout, max(0.0, deadline) + _GRACE_SECONDS)
         try:
-            version = raw["version"]
-            outputs = [wire.output_from_json(output) for output in raw["outputs"]]
+            raw = await self._send("POST", wire.PROPOSE_PATH.format(task=task, tier=tier), timeout, content=body)
+        except TierUnavailable as error:
+            self._note_full(tier, error)
+            raise
+        try:
+            return [wire.output_from_json(output) for output in raw["outputs"]]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TierUnavailable("the inference process gave a malformed answer") from error
-        if self._versions.setdefault((task, tier), version) != version:
-            raise TierUnavailable(
-                f"{tier} was replaced by another model since the service started: restart the service"
-            )
-        return outputs
+
+    def _refuse_while_full(self, tier: TierName) -> None:
+        until, message = self._full.get(tier, (0.0, ""))
+        if time.monotonic() < until:
+            raise TierUnavailable(message, detail=FULL, retry_after=until - time.monotonic())
+
+    def _note_full(self, tier: TierName, error: TierUnavailable) -> None:
+        if error.detail == FULL and error.retry_after is not None:
+            self._full[tier] = (time.monotonic() + min(_FULL_SECONDS, error.retry_after / 4), error.message)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -112,10 +137,19 @@ class RemoteInference:
             raise TierUnavailable(f"the inference process did not answer within {timeout:g} s") from error
         except (httpx.HTTPError, ValueError) as error:
             raise TierUnavailable(f"the inference process does not answer ({type(error).__name__})") from error
+        self._epoch = response.headers.get(wire.EPOCH_HEADER, self._epoch)
         if response.is_success:
             return answer
+        detail = None
         try:
-            message = str(answer["error"]["message"])
-        except (KeyError, TypeError):
+            message, detail = str(answer["error"]["message"]), answer["error"].get("detail")
+        except (KeyError, TypeError, AttributeError):
             message = f"the inference process answered with status {response.status_code}"
-        raise TierUnavailable(message)
+        raise TierUnavailable(message, detail=detail, retry_after=_seconds(response.headers.get(wire.RETRY_HEADER)))
+
+
+def _seconds(header: str | None) -> float | None:
+    try:
+        return None if header is None else float(header)
+    except ValueError:
+        return None

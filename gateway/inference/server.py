@@ -25,33 +25,39 @@ from gateway.inference.base import Inference
 def inference_app(inference: Inference) -> Starlette:
     """An application that answers the calls of :class:`gateway.inference.remote.RemoteInference`."""
 
+    def epoch() -> dict[str, str]:
+        return {} if inference.epoch is None else {wire.EPOCH_HEADER: inference.epoch}
+
     async def health(_request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "ok"}, headers=epoch())
 
     async def status(request: Request) -> Response:
-        return JSONResponse(wire.status_json(await inference.status(request.path_params["task"])))
+        return JSONResponse(wire.status_json(await inference.status(request.path_params["task"])), headers=epoch())
 
     async def propose(request: Request) -> Response:
         task, tier = request.path_params["task"], _tier(request.path_params["tier"])
         try:
-            documents, fields = wire.call_from_json(json.loads(await request.body()))
+            call = wire.call_from_json(json.loads(await request.body()))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InvalidRequest(f"malformed call ({type(error).__name__})") from error
-        known = (await inference.status(task)).get(tier)
+        proposing = inference.propose(
+            task, tier, call.documents, call.fields, deadline=call.deadline, version=call.version
+        )
         try:
-            outputs = await unless_disconnected(request, inference.propose(task, tier, documents, fields))
+            outputs = await unless_disconnected(request.receive, proposing)
         except ClientDisconnect:
             return Response(status_code=204)  # to nobody
-        answer: dict[str, Any] = {
-            "version": known.version if known else None,
-            "outputs": [wire.output_json(output) for output in outputs],
-        }
+        answer: dict[str, Any] = {"outputs": [wire.output_json(output) for output in outputs]}
         # ASCII JSON: spans of a text may hold what cannot be written as UTF-8.
-        return Response(json.dumps(answer), media_type="application/json")
+        return Response(json.dumps(answer), media_type="application/json", headers=epoch())
 
     async def refuse(_request: Request, error: Exception) -> Response:
         known = error if isinstance(error, CascadeError) else TierUnavailable("the inference process failed")
-        return JSONResponse(known.as_json(), status_code=known.status)
+        headers = epoch()
+        retry_after = getattr(known, "retry_after", None)
+        if retry_after is not None:
+            headers[wire.RETRY_HEADER] = f"{retry_after:.3f}"
+        return JSONResponse(known.as_json(), status_code=known.status, headers=headers)
 
     return Starlette(
         routes=[

@@ -20,6 +20,8 @@ _SPAWN = multiprocessing.get_context("spawn")
 #: A child that lived this long starts again at once; one that dies sooner waits, twice as long each time.
 _STEADY_SECONDS = 30.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+#: How soon a second signal is noticed while children end.
+_PATIENCE = 0.1
 _log = logging.getLogger(__name__)
 
 
@@ -71,11 +73,18 @@ class Child:
         if self.process is not None and self.process.is_alive():
             self.process.terminate()
 
-    def await_end(self, seconds: float) -> None:
-        """Wait until it has ended, and make it end after ``seconds``."""
+    def hang_up(self) -> None:
+        """Send SIGHUP: look for what changed on disk."""
+        if self.process is not None and self.process.pid is not None and self.process.is_alive():
+            os.kill(self.process.pid, signal.SIGHUP)
+
+    def await_end(self, seconds: float, hurry: Callable[[], bool] = lambda: False) -> None:
+        """Wait until it has ended, and make it end after ``seconds`` or as soon as ``hurry`` says so."""
         if self.process is None:
             return
-        self.process.join(seconds)
+        deadline = time.monotonic() + seconds
+        while self.process.is_alive() and not hurry() and (left := deadline - time.monotonic()) > 0:
+            self.process.join(min(left, _PATIENCE))
         if self.process.is_alive():
             _log.warning("process did not end and is killed", extra=facts(process=self.name, pid=self.process.pid))
             self.process.kill()
@@ -84,36 +93,48 @@ class Child:
 
 class Supervisor:
     """Keeps children running until SIGTERM or SIGINT (or :meth:`stop`). Use it as a context manager, in the main
-    thread.
+    thread. A second signal kills children that are still ending; SIGHUP is passed on to all of them.
 
     Args:
         groups: children that stop together, one group after the other: those that use others come first.
         grace: seconds a group gets to end.
         on_death: told the process id of a child that died.
+        on_stop: called before children are asked to stop, for what only they shall hold from then on.
     """
 
-    def __init__(self, *groups: Sequence[Child], grace: float, on_death: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self,
+        *groups: Sequence[Child],
+        grace: float,
+        on_death: Callable[[int], None] | None = None,
+        on_stop: Callable[[], None] | None = None,
+    ) -> None:
         self._groups = groups
         self.children = tuple(child for group in groups for child in group)
         self._grace = grace
         self._on_death = on_death
+        self._on_stop = on_stop
         self._stopping = False
+        self._hurrying = False
         self._wake_read, self._wake_write = os.pipe()
         self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._handlers[number] = signal.signal(number, lambda *_: self.stop())
+            self._handlers[number] = signal.signal(number, lambda *_: self._told_to_stop())
+        self._handlers[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: self._pass_on_hangup())
         return self
 
     def __exit__(self, *_: object) -> None:
         # The signals stay ours until the last child is gone: a second one must not leave any behind.
+        if self._on_stop is not None:
+            self._on_stop()
         for group in self._groups:
             for child in group:
                 child.ask_to_stop()
             deadline = time.monotonic() + self._grace
             for child in group:
-                child.await_end(max(0.0, deadline - time.monotonic()))
+                child.await_end(max(0.0, deadline - time.monotonic()), lambda: self._hurrying)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         os.close(self._wake_read)
@@ -128,9 +149,17 @@ class Supervisor:
         self._stopping = True
         os.write(self._wake_write, b".")
 
+    def _told_to_stop(self) -> None:
+        self._hurrying = self._stopping
+        self.stop()
+
+    def _pass_on_hangup(self) -> None:
+        for child in self.children:
+            child.hang_up()
+
     def pause(self, seconds: float) -> None:
         """Sleep, but no longer than until something happens to a child or this is to stop."""
-        sentinels = [child.process.sentinel for child in self.children if child.process is not None]
+        sentinels = [child.process.sentinel for child in self.children if child.process is not None and child.alive]
         connection.wait([*sentinels, self._wake_read], seconds)
 
     def run(self) -> None:
@@ -158,6 +187,8 @@ class Supervisor:
 def _main(target: Callable[..., None], *args: Any) -> None:
     # The terminal's interrupt reaches the whole process group; only the parent decides what ends when.
     os.setsid()
+    # Until there is something to reload; by default it would end the process.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     target(*args)
 

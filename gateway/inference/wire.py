@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from gateway.document import TIERS, Document, Proposal, TierName, TierOutput, Work
@@ -12,6 +12,10 @@ from gateway.inference.base import TierStatus
 STATUS_PATH = "/status/{task}"
 PROPOSE_PATH = "/propose/{task}/{tier}"
 HEALTH_PATH = "/health"
+#: Carries :attr:`gateway.inference.base.Inference.epoch` with every answer.
+EPOCH_HEADER = "x-epoch"
+#: Seconds after which a tier that refused may be asked again, with fractions (unlike HTTP's own ``Retry-After``).
+RETRY_HEADER = "x-retry-after"
 
 
 def document_json(document: Document) -> dict[str, Any]:
@@ -27,14 +31,35 @@ def document_json(document: Document) -> dict[str, Any]:
     return {key: value for key, value in known.items() if value is not None}
 
 
-def call_json(documents: Sequence[Document], fields: Sequence[str]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Call:
+    """A call to a tier. ``deadline`` is in seconds from when it is read: clocks of two processes need not agree."""
+
+    documents: Sequence[Document]
+    fields: Sequence[str]
+    deadline: float | None = None
+    version: str | None = None
+
+
+def call_json(call: Call) -> dict[str, Any]:
     """The body of a call to a tier."""
-    return {"documents": [document_json(document) for document in documents], "fields": list(fields)}
+    return {
+        "documents": [document_json(document) for document in call.documents],
+        "fields": list(call.fields),
+        "deadline": call.deadline,
+        "version": call.version,
+    }
 
 
-def call_from_json(raw: Mapping[str, Any]) -> tuple[list[Document], list[str]]:
-    """Documents and fields of a call. Raises KeyError or TypeError where it is malformed."""
-    return [Document(**document) for document in raw["documents"]], list(raw["fields"])
+def call_from_json(raw: Mapping[str, Any]) -> Call:
+    """The inverse of :func:`call_json`. Raises KeyError, TypeError or ValueError where it is malformed."""
+    deadline = raw["deadline"]
+    return Call(
+        [Document(**document) for document in raw["documents"]],
+        list(raw["fields"]),
+        None if deadline is None else float(deadline),
+        raw["version"],
+    )
 
 
 def output_json(output: TierOutput) -> dict[str, Any]:

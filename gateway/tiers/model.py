@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.document import Document, TierName, TierOutput, Work
+from gateway.document import Document, Proposal, TierName, TierOutput, Work
 from gateway.task import TaskSpec
 from gateway.tiers.decode import propose, softmax
 from gateway.tiers.encoding import Encoding, TextEncoder, Window, stitch
@@ -19,8 +19,12 @@ from gateway.tiers.forms import Forms
 
 #: ``tagger(ids, mask)``: ``[batch, tokens]`` int64 each to logits ``[batch, tokens, fields, 3]`` float32.
 Tagger = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
-#: Windows of one forward pass, in padded tokens: beyond this a batch only costs memory.
-BATCH_TOKENS = 4096
+#: Windows of one forward pass, in padded tokens. On a CPU a batch saves time only while it is short (a third at 16
+#: texts of 32 tokens, nothing from 64 tokens on); beyond that it costs memory, and its first text waits for its last.
+#: Nor is company free: dynamic quantisation scales a batch's numbers together, so scores shift a little with it.
+BATCH_TOKENS = 256
+#: Tokens of the texts a tier reads before it is called ready: the runtime's first pass of a size is slow.
+_WARM_UP_WORDS = (8, 200, 600)
 #: Windows of one document that are read: its first and its last ones. A longer document would keep the tier from all
 #: others for minutes; with windows of 512 tokens these are about 15,000 characters.
 FIRST_WINDOWS, LAST_WINDOWS = 12, 4
@@ -30,11 +34,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ModelTier:
-    """Runs a tagger over documents. Not for several threads at once.
+    """Runs a tagger over documents, in as many threads at a time as its tagger allows.
 
     Args:
         fields: the names of the tagger's heads, in order.
         tagger: the network.
+        cpu_clock: CPU seconds spent so far for the calling thread; it must see what the tagger's helper threads do.
+        batch_tokens: most padded tokens of one forward pass; a single longer window passes alone.
     """
 
     name: TierName
@@ -46,15 +52,17 @@ class ModelTier:
     forms: Forms
     pad_id: int
     mode: str
-    #: CPU threads of the tagger; 0: the runtime decides.
-    threads: int = 0
+    cpu_clock: Callable[[], float] = time.thread_time
+    batch_tokens: int = BATCH_TOKENS
 
     def probabilities(self, encodings: Sequence[Encoding]) -> list[NDArray[np.float32]]:
         """Token probabilities ``[tokens, fields, 3]`` of each document."""
-        windows = [_worth_reading(self.encoder.windows(encoding)) for encoding in encodings]
+        return self._read(encodings, [_worth_reading(self.encoder.windows(encoding)) for encoding in encodings])
+
+    def _read(self, encodings: Sequence[Encoding], windows: Sequence[list[Window]]) -> list[NDArray[np.float32]]:
         flat = [window for per_document in windows for window in per_document]
         outputs: list[NDArray[np.float32] | None] = [None] * len(flat)
-        for batch in _batches([len(window.ids) for window in flat]):
+        for batch in _batches([len(window.ids) for window in flat], self.batch_tokens):
             logits = self._forward([flat[index] for index in batch])
             for row, index in enumerate(batch):
                 outputs[index] = softmax(logits[row, 1 : len(flat[index].ids) - 1])
@@ -75,38 +83,52 @@ class ModelTier:
             mask[row, : len(window.ids)] = 1
         return self.tagger(ids, mask)
 
+    def warm_up(self) -> None:
+        """Read texts of several lengths, so that the first request is as fast as the others."""
+        for words in _WARM_UP_WORDS:
+            self.propose([Document("12.30 total\n" * (words // 4))], self.fields)
+
     def propose(self, documents: Sequence[Document], fields: Sequence[str]) -> list[TierOutput]:
-        """See :meth:`gateway.tiers.base.Tier.propose`. CPU time of a shared batch is divided by tokens."""
-        # One thread's work is seen by that thread's clock; that of several only by the whole process's, which also
-        # counts what else the process does meanwhile.
-        cpu_clock = time.thread_time if self.threads == 1 else time.process_time
-        wall, cpu = time.perf_counter(), cpu_clock()
+        """See :meth:`gateway.tiers.base.Tier.propose`."""
+        return self.propose_each(documents, [fields] * len(documents))
+
+    def propose_each(self, documents: Sequence[Document], fields: Sequence[Sequence[str]]) -> list[TierOutput]:
+        """As :meth:`propose`, with the fields of each document; others are not decoded.
+
+        All that the batch cost in CPU time, padding and decoding included, is divided by the tokens the network read of
+        each document, its special tokens included.
+        """
+        if not documents:
+            return []
+        wall, cpu = time.perf_counter(), self.cpu_clock()
         encodings = [self.encoder.encode(document.text) for document in documents]
-        probabilities = self.probabilities(encodings)
-        specs = [self.task.fields[name] for name in self.fields]
-        wanted = set(fields)
+        windows = [_worth_reading(self.encoder.windows(encoding)) for encoding in encodings]
+        probabilities = self._read(encodings, windows)
         proposals = [
-            propose(
-                document.text,
-                encoding.offsets,
-                probability,
-                specs,
-                self.forms,
-                self.name,
-                day_first=self.task.day_first,
-            )
-            for document, encoding, probability in zip(documents, encodings, probabilities, strict=True)
+            self._decode(document, encoding, probability, wanted)
+            for document, encoding, probability, wanted in zip(documents, encodings, probabilities, fields, strict=True)
         ]
-        wall, cpu = time.perf_counter() - wall, cpu_clock() - cpu
-        tokens = [len(encoding) for encoding in encodings]
-        total = max(1, sum(tokens))
+        read = [sum(len(window.ids) for window in per_document) for per_document in windows]
+        wall, cpu = time.perf_counter() - wall, self.cpu_clock() - cpu
         return [
-            TierOutput(
-                {name: proposal for name, proposal in found.items() if name in wanted},
-                Work(cpu * count / total, wall, count, len(documents)),
-            )
-            for found, count in zip(proposals, tokens, strict=True)
+            TierOutput(found, Work(cpu * count / sum(read), wall, len(encoding), len(documents)))
+            for found, count, encoding in zip(proposals, read, encodings, strict=True)
         ]
+
+    def _decode(
+        self, document: Document, encoding: Encoding, probabilities: NDArray[np.float32], wanted: Sequence[str]
+    ) -> dict[str, Proposal]:
+        heads = [index for index, name in enumerate(self.fields) if name in wanted]
+        specs = [self.task.fields[self.fields[index]] for index in heads]
+        return propose(
+            document.text,
+            encoding.offsets,
+            probabilities[:, heads],
+            specs,
+            self.forms,
+            self.name,
+            options=self.task.options,
+        )
 
 
 def _worth_reading(windows: list[Window]) -> list[Window]:
@@ -118,12 +140,12 @@ def _worth_reading(windows: list[Window]) -> list[Window]:
     return windows[:FIRST_WINDOWS] + windows[-LAST_WINDOWS:]
 
 
-def _batches(lengths: Sequence[int]) -> list[list[int]]:
-    """Indices grouped by similar length so that no padded batch exceeds BATCH_TOKENS."""
+def _batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Indices grouped by similar length so that no padded batch exceeds ``budget`` tokens."""
     batches: list[list[int]] = []
     current: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda item: lengths[item]):
-        if current and lengths[index] * (len(current) + 1) > BATCH_TOKENS:
+        if current and lengths[index] * (len(current) + 1) > budget:
             batches.append(current)
             current = []
         current.append(index)

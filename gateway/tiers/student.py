@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from gateway.document import TierName
 from gateway.errors import ModelCorrupt, ModelMissing
@@ -18,11 +14,8 @@ from gateway.evaluation.dataset import file_digest
 from gateway.task import TaskSpec
 from gateway.tiers.encoding import TextEncoder
 from gateway.tiers.forms import Forms
-from gateway.tiers.model import ModelTier, Tagger
-
-# onnxruntime reads this when it is imported: a gateway neither writes nor sends usage reports.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-import onnxruntime
+from gateway.tiers.model import BATCH_TOKENS, ModelTier
+from gateway.tiers.sessions import OnnxTagger
 
 CONFIG, MODEL, TOKENIZER = "config.json", "model.onnx", "tokenizer.json"
 
@@ -95,42 +88,59 @@ def version_of(*parts: str) -> str:
     return "sha256:" + hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def onnx_tagger(model: Path, threads: int) -> Tagger:
-    """An ONNX tagger in onnxruntime, on ``threads`` CPU threads (0: onnxruntime decides).
-
-    Raises:
-        ModelCorrupt: onnxruntime cannot load the file.
-    """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # Spinning threads burn CPU between requests, which a gateway that counts CPU seconds must not do.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions share no public base class
-        raise ModelCorrupt(f"{model}: onnxruntime cannot load it ({error})") from error
-
-    def run(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        logits: NDArray[np.float32] = session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
-        return logits
-
-    return run
+def onnx_tagger(model: Path, threads: int, copies: int = 1) -> OnnxTagger:
+    """See :class:`gateway.tiers.sessions.OnnxTagger`."""
+    return OnnxTagger(model, threads, copies)
 
 
 def onnx_tier(
-    name: TierName, directory: Path, model: Path, task: TaskSpec, forms: Forms, version: str, *, threads: int, mode: str
+    name: TierName,
+    directory: Path,
+    model: Path,
+    task: TaskSpec,
+    forms: Forms,
+    version: str,
+    *,
+    threads: int,
+    mode: str,
+    lanes: int = 1,
+    batch_tokens: int = BATCH_TOKENS,
 ) -> ModelTier:
-    """A model tier from an ONNX file, with the tokenizer and config in ``directory``."""
+    """A model tier from an ONNX file, with the tokenizer and config in ``directory``, for ``lanes`` callers."""
     config = TaggerConfig.load(directory)
     config.check_fields(task, directory)
     encoder = TextEncoder(directory / TOKENIZER, window=config.window, stride=config.stride)
-    tagger = onnx_tagger(model, threads)
-    return ModelTier(name, version, task, config.fields, encoder, tagger, forms, config.pad_id, mode, threads)
+    tagger = onnx_tagger(model, threads, lanes)
+    return ModelTier(
+        name,
+        version,
+        task,
+        config.fields,
+        encoder,
+        tagger,
+        forms,
+        config.pad_id,
+        mode,
+        cpu_clock=tagger.cpu_seconds,
+        batch_tokens=batch_tokens,
+    )
 
 
-def load_student(directory: Path, task: TaskSpec, forms: Forms, *, threads: int = 0) -> ModelTier:
+def load_student(
+    directory: Path,
+    task: TaskSpec,
+    forms: Forms,
+    *,
+    threads: int = 1,
+    lanes: int = 1,
+    batch_tokens: int = BATCH_TOKENS,
+) -> ModelTier:
     """The student of a task from ``models/<task>/student``, its files verified.
+
+    Args:
+        threads: CPU threads of one forward pass; 0: onnxruntime decides.
+        lanes: forward passes at a time.
+        batch_tokens: most padded tokens of one forward pass.
 
     Raises:
         ModelMissing, ModelCorrupt: it cannot be used.
@@ -149,4 +159,6 @@ def load_student(directory: Path, task: TaskSpec, forms: Forms, *, threads: int 
         version,
         threads=threads,
         mode=config.raw.get("mode", "int8"),
+        lanes=lanes,
+        batch_tokens=batch_tokens,
     )

@@ -19,8 +19,10 @@ from gateway.document import Candidate, Document, Proposal, TierName, TierOutput
 from gateway.engine import Engine
 from gateway.home import Home
 from gateway.http.app import create_app
+from gateway.http.protocol import server_options
 from gateway.http.serving import listen
 from gateway.inference.base import TierStatus
+from gateway.inference.batching import Limits
 from gateway.inference.local import LoadedTier, LocalInference
 from gateway.policy import Policy, Threshold, TierEstimate, all_chains, chain_name
 from gateway.settings import Settings
@@ -176,14 +178,14 @@ def _running(home: Home, tiers: Mapping[TierName, ScriptedTier], settings: Setti
         }
 
     metrics = Metrics(CollectorRegistry())
-    inference = LocalInference(home, load=load, queue_limit=settings.queue_limit, on_depth=metrics.set_queue_depth)
+    inference = LocalInference(home, load=load, limits=Limits(settings.queue_limit), listener=metrics)
     engine = asyncio.run(Engine.open(home, inference))
 
     async def opened() -> Engine:
         return engine
 
     server = uvicorn.Server(
-        uvicorn.Config(create_app(opened, settings, metrics), log_config=None, timeout_graceful_shutdown=5)
+        uvicorn.Config(create_app(opened, settings, metrics), **server_options(settings), timeout_graceful_shutdown=5)
     )
     listening = listen("127.0.0.1", 0)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

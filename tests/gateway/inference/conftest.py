@@ -49,6 +49,31 @@ class EchoTier:
         ]
 
 
+@dataclass
+class Told:
+    """A queue listener that remembers."""
+
+    depths: list[tuple[str, int]] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+
+    def queue_depth(self, tier: TierName, depth: int) -> None:
+        self.depths.append((tier, depth))
+
+    def queue_batch(self, tier: TierName, size: int, waited: Sequence[float]) -> None:
+        assert len(waited) == size
+        assert min(waited) >= 0
+        self.batches.append(size)
+
+    def queue_refused(self, tier: TierName, reason: str) -> None:
+        self.refused.append((tier, reason))
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
 @pytest.fixture
 def echo() -> type[EchoTier]:
     return EchoTier
@@ -58,7 +83,7 @@ def echo() -> type[EchoTier]:
 def local(tmp_path: Path) -> Callable[..., LocalInference]:
     """Makes a LocalInference of one task around the tiers given; the others are missing."""
     rules = tmp_path / "rules" / "bills"
-    rules.mkdir(parents=True)
+    rules.mkdir(parents=True, exist_ok=True)
     (rules / "task.yaml").write_text(TASK)
 
     def make(*tiers: EchoTier, **options: object) -> LocalInference:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from gateway.document import Document
+from gateway.document import Document, TierOutput
 from gateway.errors import ModelCorrupt, TierUnavailable, UnknownTask
+from gateway.inference.batching import Limits
 
 BILL = [Document("bill")]
 
@@ -43,10 +44,9 @@ def test_the_student_does_not_wait_behind_the_large_tier(local: Any, echo: Any) 
     asyncio.run(ask())
 
 
-def test_beyond_its_queue_a_tier_is_busy(local: Any, echo: Any) -> None:
+def test_beyond_its_queue_a_tier_is_busy(local: Any, echo: Any, told: Any) -> None:
     student = echo("student", "s1", gate=threading.Event())
-    depths: list[tuple[str, int]] = []
-    inference = local(student, queue_limit=2, on_depth=lambda tier, depth: depths.append((tier, depth)))
+    inference = local(student, limits=Limits(2), listener=told)
 
     async def ask() -> None:
         waiting = [asyncio.create_task(inference.propose("bills", "student", BILL, ["shop"])) for _ in range(2)]
@@ -58,7 +58,10 @@ def test_beyond_its_queue_a_tier_is_busy(local: Any, echo: Any) -> None:
 
     asyncio.run(ask())
     assert inference.depths == {"student": 0, "large": 0}
-    assert depths == [("student", 1), ("student", 2), ("student", 1), ("student", 0)]
+    assert told.depths[:2] == [("student", 1), ("student", 2)]
+    assert told.depths[-1] == ("student", 0)
+    assert sum(told.batches) == 2
+    assert told.refused == [("student", "full")]
 
 
 def test_cancelled_work_is_never_begun(local: Any, echo: Any, eventually: Any) -> None:
@@ -106,3 +109,45 @@ def test_what_is_not_there_says_why(local: Any, echo: Any) -> None:
         asyncio.run(inference.propose("bills", "rules", BILL, ["shop"]))
     with pytest.raises(UnknownTask):
         asyncio.run(inference.status("other"))
+
+
+def test_a_tier_that_waits_for_others_runs_on_the_event_loop_within_the_same_bound(local: Any) -> None:
+    class Elsewhere:
+        name, version, mode = "large", "l1", "remote"
+
+        def __init__(self) -> None:
+            self.deadlines: list[float | None] = []
+            self.threads: set[str] = set()
+            self.answer = asyncio.Event()
+            self.closed = False
+
+        async def propose(self, documents: Any, fields: Any, *, deadline: float | None = None) -> list[TierOutput]:
+            self.deadlines.append(deadline)
+            self.threads.add(threading.current_thread().name)
+            await self.answer.wait()
+            return [TierOutput() for _ in documents]
+
+        async def close(self) -> None:
+            self.closed = True
+
+    async def ask() -> None:
+        large = Elsewhere()
+        inference = local(large, limits=Limits(2))
+        calls = [
+            asyncio.create_task(inference.propose("bills", "large", BILL, ["shop"], deadline=2.5)) for _ in range(2)
+        ]
+        await asyncio.sleep(0.01)
+        assert inference.depths["large"] == 2
+        with pytest.raises(TierUnavailable, match="large is busy"):
+            await inference.propose("bills", "large", BILL, ["shop"])
+        calls[1].cancel()
+        large.answer.set()
+        assert await calls[0] == [TierOutput()]
+        await asyncio.sleep(0)
+        assert inference.depths["large"] == 0
+        assert large.deadlines == [2.5, 2.5]
+        assert large.threads == {threading.current_thread().name}
+        await inference.close()
+        assert large.closed
+
+    asyncio.run(ask())

@@ -17,6 +17,7 @@ from gateway.document import Candidate, Document, Proposal, TierOutput, Work
 from gateway.errors import TierUnavailable
 from gateway.inference import wire
 from gateway.inference.base import Inference
+from gateway.inference.batching import Limits
 from gateway.inference.remote import RemoteInference
 from gateway.inference.server import inference_server
 
@@ -107,22 +108,47 @@ def test_it_answers_again_once_the_process_is_back(local: Any, echo: Any, socket
     asyncio.run(ask())
 
 
-def test_another_model_than_the_one_first_told_is_refused(
+def test_it_follows_a_process_that_comes_back_with_another_model(
     local: Any, echo: Any, socket_path: Path, eventually: Any
 ) -> None:
     async def ask() -> None:
         remote = RemoteInference(socket_path)
-        with serving(local(echo("student", "s1")), socket_path, eventually):
-            await remote.status("bills")
-        with serving(local(echo("student", "s2")), socket_path, eventually):
-            with pytest.raises(TierUnavailable, match="replaced by another model"):
-                await remote.propose("bills", "student", [Document("x")], ["shop"])
-            assert (await remote.status("bills"))["student"].version == "s2"
-            with pytest.raises(TierUnavailable, match="replaced by another model"):
-                await remote.propose("bills", "student", [Document("x")], ["shop"])
+        assert remote.epoch is None
+        epochs = []
+        for version in ("s1", "s2", "s2"):
+            inference = local(echo("student", version))
+            with serving(inference, socket_path, eventually):
+                await remote.propose("bills", "student", [Document("x")], ["shop"], version=version)
+                assert (await remote.status("bills"))["student"].version == version
+                assert remote.epoch == inference.epoch
+                epochs.append(remote.epoch)
+                with pytest.raises(TierUnavailable, match="replaced by another model"):
+                    await remote.propose("bills", "student", [Document("x")], ["shop"], version="s0")
+        assert epochs[0] != epochs[1] == epochs[2]
         await remote.close()
 
     asyncio.run(ask())
+
+
+def test_the_deadline_goes_along(local: Any, echo: Any, socket_path: Path, eventually: Any) -> None:
+    student = echo("student", "s1", gate=threading.Event())
+    inference = local(student)
+
+    async def ask() -> None:
+        remote = RemoteInference(socket_path)
+        first = asyncio.create_task(remote.propose("bills", "student", [Document("first")], ["shop"]))
+        await asyncio.to_thread(eventually, lambda: student.calls == ["first"])
+        late = asyncio.create_task(remote.propose("bills", "student", [Document("late")], ["shop"], deadline=0.05))
+        await asyncio.sleep(0.2)
+        student.gate.set()
+        with pytest.raises(TierUnavailable, match="the deadline passed before it was its turn"):
+            await late
+        await first
+        await remote.close()
+
+    with serving(inference, socket_path, eventually):
+        asyncio.run(ask())
+    assert student.calls == ["first"]
 
 
 def test_an_answer_that_does_not_come_is_given_up_and_its_work_dropped(
@@ -146,6 +172,33 @@ def test_an_answer_that_does_not_come_is_given_up_and_its_work_dropped(
     with serving(inference, socket_path, eventually):
         asyncio.run(ask())
     assert student.calls == ["first"]
+
+
+def test_a_full_queue_is_not_asked_again_at_once(local: Any, echo: Any, socket_path: Path, eventually: Any) -> None:
+    student = echo("student", "s1", gate=threading.Event())
+    inference = local(student, limits=Limits(1, 512, 0.0))
+    inference._queues["student"].observe(100.0, 1)  # as if it were very slow
+
+    async def ask() -> None:
+        remote = RemoteInference(socket_path)
+        first = asyncio.create_task(remote.propose("bills", "student", [Document("first")], ["shop"]))
+        await asyncio.to_thread(eventually, lambda: student.calls == ["first"])
+        refused = []
+        for _ in range(2):
+            with pytest.raises(TierUnavailable, match="student is busy") as raised:
+                await remote.propose("bills", "student", [Document("x")], ["shop"])
+            assert raised.value.retry_after is not None
+            refused.append(raised.value.retry_after)
+        assert refused[0] > 10.0, "what the queue said"
+        assert refused[1] <= 0.05, "what was remembered of it"
+        student.gate.set()
+        await first
+        await asyncio.sleep(0.06)
+        await remote.propose("bills", "student", [Document("again")], ["shop"])
+        await remote.close()
+
+    with serving(inference, socket_path, eventually):
+        asyncio.run(ask())
 
 
 texts = st.text(st.characters(codec=None), max_size=20)

@@ -1,0 +1,1 @@
+"""State that all worker processes of one machine share, in files mapped into their memory."""
