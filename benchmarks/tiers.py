@@ -48,7 +48,7 @@ def f1(task: TaskSpec, predictions: list[dict[str, Proposal]], labels: list[dict
             if value is None:
                 continue
             best = found[name].best if name in found else None
-            if best is not None and equal(field.type, best.value, value, day_first=task.day_first):
+            if best is not None and equal(field.type, best.value, value, options=task.options):
                 right += 1
             else:
                 missed += 1

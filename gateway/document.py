@@ -69,9 +69,10 @@ class Proposal:
     For a single field ``candidates`` holds the best candidate first and its rivals (other values) behind it; for a
     ``many`` field it holds the items. Empty means that the tier found nothing.
 
-    ``evidence`` is what rules found that the policy has not measured beside those that it has: shown, but no part of any
-    decision. ``author_precision`` is what the authors of rules that are not measured state for the answer (the first of
-    the candidates, or of the evidence where there is any; all items of a ``many`` field), ``None`` where they do not.
+    ``evidence`` is what rules found that the policy has not measured beside those that it has: shown, but no part of
+    any decision. ``author_precision`` is what the authors of rules that are not measured state for the answer (the
+    first of the candidates, or of the evidence where there is any; all items of a ``many`` field), ``None`` where they
+    do not.
     """
 
     candidates: tuple[Candidate, ...] = ()

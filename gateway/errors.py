@@ -7,25 +7,39 @@
     │   ├── EmptyText                   empty-text          422
     │   ├── TextTooLong                 text-too-long       413
     │   ├── BodyTooLarge                body-too-large      413
+    │   ├── BatchTooLarge               batch-too-large     413
+    │   ├── HeadersTooLarge             headers-too-large   431
+    │   ├── MalformedHttp               malformed-http      400
+    │   ├── UnsupportedEncoding         unsupported-encoding 415
+    │   ├── RequestTimeout              request-timeout     408
+    │   ├── Unauthorized                unauthorized        401
+    │   ├── Forbidden                   forbidden           403
+    │   ├── RateLimited                 rate-limited        429
+    │   │   └── BudgetExhausted         budget-exhausted    429
     │   ├── UnknownTask                 unknown-task        404
     │   ├── UnknownField                unknown-field       422
     │   ├── UnknownTier                 unknown-tier        422
     │   ├── NotCertified                not-certified       422
     │   ├── NotFound                    not-found           404
     │   ├── MethodNotAllowed            method-not-allowed  405
+    │   ├── AmbiguousFeedback           ambiguous-feedback  409
     │   ├── DatasetError                invalid-dataset     400
     │   └── SeenDocuments               seen-documents      400
     ├── ConfigurationError              configuration       500
     │   ├── HomeNotFound                home-not-found      500
     │   ├── TaskFileError               invalid-task        500
     │   ├── RuleFileError               invalid-rule        500
+    │   ├── UpstreamFileError           invalid-upstreams   500
+    │   ├── KeyFileError                invalid-keys        500
     │   └── PolicyError                 invalid-policy      500
     ├── ModelError                      model               503
     │   ├── ModelMissing                model-missing       503
     │   ├── ModelCorrupt                model-corrupt       503
     │   └── FetchFailed                 fetch-failed        503
     ├── TierUnavailable                 tier-unavailable    503
+    ├── AuditStoreError                 audit-store         503
     ├── NotReady                        not-ready           503
+    ├── Overloaded                      overloaded          503
     ├── ExportRejected                  export-rejected     500
     └── Interrupted                     interrupted         500
 
@@ -45,6 +59,8 @@ class CascadeError(Exception):
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 1
+    #: Seconds after which asking again may help; over HTTP the header ``Retry-After``.
+    retry_after: float | None = None
 
     def __init__(self, message: str, *, detail: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -101,6 +117,71 @@ class BodyTooLarge(InputError):
     status = 413
 
 
+class BatchTooLarge(InputError):
+    """A batch has more documents than the configured limit."""
+
+    code = "batch-too-large"
+    status = 413
+
+
+class HeadersTooLarge(InputError):
+    """A request's line and headers together are larger than the configured limit."""
+
+    code = "headers-too-large"
+    status = 431
+
+
+class MalformedHttp(InputError):
+    """What arrived is not HTTP."""
+
+    code = "malformed-http"
+
+
+class UnsupportedEncoding(InputError):
+    """A body is compressed."""
+
+    code = "unsupported-encoding"
+    status = 415
+
+
+class RequestTimeout(InputError):
+    """A request did not arrive whole in time."""
+
+    code = "request-timeout"
+    status = 408
+
+
+class Unauthorized(InputError):
+    """The service asks for a key, and none that it knows came with the request."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class Forbidden(InputError):
+    """The key that came with the request lacks the role for this path."""
+
+    code = "forbidden"
+    status = 403
+
+
+class RateLimited(InputError):
+    """The key has made more requests than its rate allows."""
+
+    code = "rate-limited"
+    status = 429
+
+    def __init__(self, message: str, *, detail: Mapping[str, Any] | None = None, retry_after: float = 1.0) -> None:
+        super().__init__(message, detail=detail)
+        self.retry_after = retry_after
+
+
+class BudgetExhausted(RateLimited):
+    """What the key may still spend today does not cover the request."""
+
+    code = "budget-exhausted"
+
+
 class UnknownTask(InputError):
     """No such task in this home."""
 
@@ -143,6 +224,13 @@ class MethodNotAllowed(InputError):
     status = 405
 
 
+class AmbiguousFeedback(InputError):
+    """Feedback fits several documents of one request; ``id`` would tell which."""
+
+    code = "ambiguous-feedback"
+    status = 409
+
+
 class DatasetError(InputError):
     """A data file has a bad line; the message names the file and the line."""
 
@@ -180,6 +268,18 @@ class RuleFileError(ConfigurationError):
     code = "invalid-rule"
 
 
+class UpstreamFileError(ConfigurationError):
+    """``upstreams.yaml`` or a task's ``remote.yaml`` is wrong; the message names the file and the key."""
+
+    code = "invalid-upstreams"
+
+
+class KeyFileError(ConfigurationError):
+    """The file of API keys is missing, wrong, or open to others."""
+
+    code = "invalid-keys"
+
+
 class PolicyError(ConfigurationError):
     """``policy.json`` is wrong or does not belong to this task."""
 
@@ -212,9 +312,23 @@ class FetchFailed(ModelError):
 
 
 class TierUnavailable(CascadeError):
-    """A tier that was asked for by name cannot answer now."""
+    """A tier that was asked for by name cannot answer now; ``retry_after`` says in how many seconds it may, where that
+    is known."""
 
     code = "tier-unavailable"
+    status = 503
+
+    def __init__(
+        self, message: str, *, detail: Mapping[str, Any] | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, detail=detail)
+        self.retry_after = retry_after
+
+
+class AuditStoreError(CascadeError):
+    """The audit database cannot be read or written."""
+
+    code = "audit-store"
     status = 503
 
 
@@ -223,6 +337,15 @@ class NotReady(CascadeError):
 
     code = "not-ready"
     status = 503
+    retry_after = 5.0
+
+
+class Overloaded(CascadeError):
+    """As many requests as may be are being answered already."""
+
+    code = "overloaded"
+    status = 503
+    retry_after = 1.0
 
 
 class ExportRejected(CascadeError):

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from gateway.errors import HomeNotFound, InvalidRequest, TaskFileError, UnknownTask
 from gateway.task import TaskSpec, load_task
+from gateway.tiers.large.remote.pricing import with_call_price
 
 HOME_VARIABLE = "CASCADE_HOME"
 CACHE_VARIABLE = "CASCADE_CACHE"
+UPSTREAMS_VARIABLE = "CASCADE_UPSTREAMS"
 STARTER_PARTS = ("rules", "models")
 
 
@@ -31,6 +33,12 @@ class Home:
         return self.path / "models"
 
     @property
+    def upstreams(self) -> Path:
+        """The file that names remote large models: ``CASCADE_UPSTREAMS``, by default ``upstreams.yaml`` here."""
+        configured = os.environ.get(UPSTREAMS_VARIABLE)
+        return Path(configured).expanduser() if configured else self.path / "upstreams.yaml"
+
+    @property
     def cache(self) -> Path:
         """Where fetched base models are kept: ``CASCADE_CACHE``, by default ``~/.cache/cascade-gateway``."""
         return cache_directory()
@@ -45,6 +53,7 @@ class Home:
         Raises:
             UnknownTask: naming the tasks there are.
             TaskFileError: its ``task.yaml`` is wrong.
+            UpstreamFileError: its large tier is remote, and ``upstreams.yaml`` or ``large/remote.yaml`` is wrong.
         """
         known = self.tasks()
         if name not in known:
@@ -55,7 +64,7 @@ class Home:
         spec = load_task(path)
         if spec.name != name:
             raise TaskFileError(f"{path}: task is {spec.name!r} but the directory is called {name!r}")
-        return spec
+        return with_call_price(spec, self.models / name, self.upstreams)
 
 
 def cache_directory() -> Path:

@@ -166,6 +166,12 @@ def _parse_region(raw: Any, where: str) -> str | None:
         raise TaskFileError(
             f'{where}: region must be a country code of two capital letters in quotes ("GB"), found {raw!r}'
         )
+    # Imported here: only tasks with a region need the library.
+    from phonenumbers import SUPPORTED_REGIONS
+
+    if raw not in SUPPORTED_REGIONS:
+        hint = ' (the United Kingdom is "GB")' if raw == "UK" else ""
+        raise TaskFileError(f"{where}: region {raw!r} is no country code of ISO 3166{hint}")
     return raw
 
 

@@ -47,6 +47,7 @@ OUTSIDE_THE_CORE = (
 DISTRIBUTIONS = {
     "yaml": "pyyaml",
     "starlette": "fastapi",
+    "stdnum": "python-stdnum",
 }  # import name -> what is declared; starlette is fastapi's own
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnxruntime
@@ -15,6 +16,8 @@ from gateway.task import TaskSpec
 
 if TYPE_CHECKING:
     from training.pipeline import Pipeline
+
+_CERTIFIED = "## Certified targets"
 
 
 def hardware() -> dict[str, Any]:
@@ -125,6 +128,20 @@ def _data(pipeline: Pipeline, facts: dict[str, Any]) -> str:
     )
 
 
+def update_certified(path: Path, task: TaskSpec, policy: Policy) -> bool:
+    """Write the certified targets of a new policy into a card; whether there is one with such a section."""
+    if not path.is_file():
+        return False
+    card = path.read_text("utf-8")
+    start = card.find(_CERTIFIED)
+    if start < 0:
+        return False
+    end = card.find("\n## ", start)
+    rest = card[end + 1 :] if end >= 0 else ""
+    write_text(path, card[:start] + _certified(task, policy) + ("\n\n" + rest if rest else "\n"))
+    return True
+
+
 def _certified(task: TaskSpec, policy: Policy) -> str:
     rows = [
         [chain, *(max(policy.targets(chain_of(chain), name), default="none") for name in task.fields)]
@@ -132,7 +149,7 @@ def _certified(task: TaskSpec, policy: Policy) -> str:
     ]
     return "\n\n".join(
         [
-            "## Certified targets",
+            _CERTIFIED,
             f"At {100 * (1 - policy.delta):.0f} % confidence, on {policy.about['calibration']['documents']} calibration"
             " documents. Each cell is the strictest\ntarget certified for that field in that chain of tiers; it holds"
             " for documents drawn like the calibration documents,\nfield by field.",

@@ -36,7 +36,7 @@ from training.evaluate import network_scorer, onnx_scorer
 from training.examples import Example, make_examples
 from training.export import export_student
 from training.forms import learn_forms
-from training.recipe import Recipe, dump_recipe
+from training.recipe import Recipe, SplitRecipe, dump_recipe
 from training.run import Run, fingerprint, locked
 from training.teacher import load_probabilities, save_probabilities, token_probabilities, transfer
 
@@ -90,26 +90,7 @@ class Pipeline:
             self.unlabelled_documents = self.unlabelled_documents[:limit]
         path = self.out / "split.json"
         if not path.is_file():
-            keys = self.recipe.split.group_by or tuple(
-                name for name, field in self.task.fields.items() if field.type == "text" and not field.many
-            )
-            groups = group_documents(documents, keys)
-            about = {
-                "data_sha256": self.data_digest,
-                "grouped_by": list(keys),
-                "digest": "first 16 hexadecimal digits of the text's SHA-256",
-            }
-            parts = make_split(documents, groups, self.recipe.split.seed)
-            write_json(
-                path,
-                {
-                    "task": self.task.name,
-                    "seed": self.recipe.split.seed,
-                    "about": about,
-                    "parts": parts,
-                    "groups": groups,
-                },
-            )
+            write_split(path, self.task, documents, self.recipe.split, self.data_digest)
         self.split = Split.load(path)
         self.parts: dict[str, list[LabelledDocument]] = {
             part: self.split.select(documents, part) for part in ("train", "development", "calibration")
@@ -296,6 +277,33 @@ class Pipeline:
         )
         policy.save(self.out / "policy.json")
         return policy
+
+
+def write_split(
+    path: Path, task: TaskSpec, documents: Sequence[LabelledDocument], recipe: SplitRecipe, data_digest: str
+) -> None:
+    """Divide documents into the parts and write them down, once for good.
+
+    Raises:
+        DatasetError: too few documents to leave any for a part that is needed; nothing is written then.
+    """
+    keys = recipe.group_by or tuple(
+        name for name, field in task.fields.items() if field.type == "text" and not field.many
+    )
+    groups = group_documents(documents, keys)
+    parts = make_split(documents, groups, recipe.seed)
+    lacking = [part for part in ("train", "development", "calibration") if not parts[part]]
+    if lacking:
+        raise DatasetError(
+            f"{len(documents)} labelled documents are too few: none would be left for {' and '.join(lacking)};"
+            " some twenty make a start, and some hundreds are needed to certify much"
+        )
+    about = {
+        "data_sha256": data_digest,
+        "grouped_by": list(keys),
+        "digest": "first 16 hexadecimal digits of the text's SHA-256",
+    }
+    write_json(path, {"task": task.name, "seed": recipe.seed, "about": about, "parts": parts, "groups": groups})
 
 
 def calibrate_task(

@@ -64,7 +64,7 @@ def trials(
             # A chain whose tiers found nothing in development has none; like the cascade, the scores then decide.
             combiner = combiners.get(chain_name(evidence), {}).get(name)
             answers = {tier: item.answers(tier, task, name) for tier in evidence}
-            best, probability = most_probable(answers, combiner, kind, day_first=task.day_first)
+            best, probability = most_probable(answers, combiner, kind, options=task.options)
             stages.append((probability, best is not None and item.judge(best, task, name) is True))
         found.append(Trial(tuple(stages)))
     return found

@@ -11,6 +11,7 @@ import click
 from gateway.cli.main import current_home
 from gateway.document import TierName
 from gateway.evaluation.dataset import file_digest, read_dataset
+from gateway.evaluation.metrics import check_labels
 from gateway.evaluation.split import Split
 from gateway.tiers.base import Tier
 
@@ -36,16 +37,25 @@ def calibrate(task: str, data: Path, part: str, targets: tuple[float, ...], allo
     """
     from gateway.tiers.loading import load_model_tiers
     from gateway.tiers.rules.tier import RulesTier
+    from training.card import update_certified
     from training.cli.train import _show
-    from training.pipeline import calibrate_task
+    from training.pipeline import calibrate_task, write_split
     from training.recipe import load_recipe, recipe_of
 
     home = current_home()
     spec = home.task(task)
     kept = home.models / task / "recipe.yaml"
-    targets = targets or load_recipe(kept if kept.is_file() else recipe_of(task)).targets
+    recipe = load_recipe(kept if kept.is_file() else recipe_of(task))
+    targets = targets or recipe.targets
     documents = read_dataset(data)
-    split = Split.load(home.models / task / "split.json")
+    check_labels(spec, documents)
+    path = home.models / task / "split.json"
+    if not path.is_file() and not any((path.parent / tier).is_dir() for tier in ("student", "large")):
+        # A task of rules alone was never trained; its documents are divided here. Of models without a split nobody
+        # knows what they have seen.
+        write_split(path, spec, documents, recipe.split, file_digest(data))
+        click.echo(f"{path}: written; documents keep their part from now on", err=True)
+    split = Split.load(path)
     held_out = split.select(documents, part)
     if not allow_seen:
         split.refuse_seen(held_out)
@@ -70,4 +80,5 @@ def calibrate(task: str, data: Path, part: str, targets: tuple[float, ...], allo
         },
     )
     policy.save(home.models / task / "policy.json")
+    update_certified(home.models / task / "CARD.md", spec, policy)
     _show(policy)

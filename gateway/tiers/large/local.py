@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import threading
+import time
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,9 +22,10 @@ from gateway.errors import CascadeError, ModelCorrupt, ModelMissing
 from gateway.evaluation.dataset import file_digest
 from gateway.files import write_text
 from gateway.task import TaskSpec
+from gateway.tiers.clock import counting_threads, seconds_of
 from gateway.tiers.encoding import TextEncoder
 from gateway.tiers.forms import Forms
-from gateway.tiers.model import ModelTier
+from gateway.tiers.model import BATCH_TOKENS, ModelTier
 from gateway.tiers.student import TOKENIZER, TaggerConfig, onnx_tier, version_of
 
 LargeMode = Literal["int8", "bf16", "fp32"]
@@ -75,22 +78,52 @@ def build_int8(directory: Path, cache: Path, base: Base) -> Path:
     return path
 
 
-def _torch_tagger(directory: Path, base: Path, mode: LargeMode, threads: int) -> Any:
-    import torch
+class TorchTagger:
+    """A network run by torch, whose OpenMP starts helper threads for each thread that calls it.
 
-    from gateway.tiers.large.adapter import load_merged
+    Args:
+        network: the tagger.
+        bfloat16: compute in bfloat16 where torch thinks it safe.
+        threads: CPU threads of one forward pass; 0: torch decides.
+    """
 
-    if threads:
-        torch.set_num_threads(threads)
-    network = load_merged(directory, base)
+    def __init__(self, network: Any, *, bfloat16: bool, threads: int) -> None:
+        self._network = network
+        self._bfloat16 = bfloat16
+        self._threads = threads
+        self._caller = threading.local()
+        self._first = threading.Lock()
 
-    def run(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=mode == "bf16"):
-            logits = network(torch.from_numpy(ids), torch.from_numpy(mask))
+    def __call__(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Logits; see :data:`gateway.tiers.model.Tagger`."""
+        import torch
+
+        known: tuple[int, ...] | None = getattr(self._caller, "helpers", None)
+        if known is None:
+            with self._first:  # one at a time, so that each caller's helpers are known
+                if self._threads:
+                    torch.set_num_threads(self._threads)
+                logits, self._caller.helpers = counting_threads(lambda: self._forward(ids, mask))
+            return logits
+        return self._forward(ids, mask)
+
+    def _forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+        import torch
+
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
+            logits = self._network(torch.from_numpy(ids), torch.from_numpy(mask))
         values: NDArray[np.float32] = logits.float().numpy()
         return values
 
-    return run
+    def cpu_seconds(self) -> float:
+        """CPU seconds of the calling thread and its helpers so far."""
+        return time.thread_time() + seconds_of(getattr(self._caller, "helpers", ()))
+
+
+def _torch_tagger(directory: Path, base: Path, mode: LargeMode, threads: int) -> TorchTagger:
+    from gateway.tiers.large.adapter import load_merged
+
+    return TorchTagger(load_merged(directory, base), bfloat16=mode == "bf16", threads=threads)
 
 
 def load_large(
@@ -101,9 +134,16 @@ def load_large(
     cache: Path,
     *,
     mode: LargeMode = "int8",
-    threads: int = 0,
+    threads: int = 1,
+    lanes: int = 1,
+    batch_tokens: int = BATCH_TOKENS,
 ) -> ModelTier:
     """The large tier of a task from ``models/<task>/large`` and its fetched base.
+
+    Args:
+        threads: CPU threads of one forward pass; 0: the runtime decides.
+        lanes: forward passes at a time.
+        batch_tokens: most padded tokens of one forward pass.
 
     Raises:
         ModelMissing: adapter, base or torch is missing. ModelCorrupt: a file has another digest.
@@ -119,7 +159,18 @@ def load_large(
     try:
         if mode == "int8":
             model = build_int8(directory, cache, base)
-            return onnx_tier("large", directory, model, task, forms, version, threads=threads, mode=mode)
+            return onnx_tier(
+                "large",
+                directory,
+                model,
+                task,
+                forms,
+                version,
+                threads=threads,
+                mode=mode,
+                lanes=lanes,
+                batch_tokens=batch_tokens,
+            )
         _require_torch()
         verify(base, cache)
         tagger = _torch_tagger(directory, base_directory(cache, base), mode, threads)
@@ -129,4 +180,16 @@ def load_large(
         raise ModelCorrupt(f"the large tier cannot be loaded: {error}") from error
     config.check_fields(task, directory)
     encoder = TextEncoder(directory / TOKENIZER, window=config.window, stride=config.stride)
-    return ModelTier("large", version, task, config.fields, encoder, tagger, forms, config.pad_id, mode, threads)
+    return ModelTier(
+        "large",
+        version,
+        task,
+        config.fields,
+        encoder,
+        tagger,
+        forms,
+        config.pad_id,
+        mode,
+        cpu_clock=tagger.cpu_seconds,
+        batch_tokens=batch_tokens,
+    )

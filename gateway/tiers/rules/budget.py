@@ -45,9 +45,14 @@ class Budget:
         self._started = thread()
         self._allowance = 0.0
         self._wall_deadline = wall()
+        self._first_started = self._started
+        self._had_all = False
 
-    def begin_rule(self) -> None:
+    def begin_rule(self, *, again: bool = False) -> None:
         """Charge the rule before, and give the next one its allowance, within what the document has left.
+
+        Args:
+            again: the same rule is tried once more.
 
         Raises:
             OutOfTime: the document has nothing left.
@@ -55,6 +60,9 @@ class Budget:
         now = self._thread()
         self._document_left -= min(now - self._started, self._allowance)
         self._started = now
+        if not again:
+            self._first_started = now
+            self._had_all = self._document_left >= min(self._limits.rule, self._limits.document)
         self._allowance = min(self._limits.rule, self._document_left)
         self._wall_deadline = self._wall() + self._allowance
         if self._allowance <= 0:
@@ -90,6 +98,7 @@ class Budget:
         self._document_left -= max(0.0, self._thread() - self._started - self._allowance)
 
     def ran_away(self) -> bool:
-        """Whether a rule that was stopped has used up all the time a rule may have: not what the document, or an
-        interruption, had left of it."""
-        return self.used_up() and self._allowance >= min(self._limits.rule, self._limits.document)
+        """Whether a rule that was stopped has itself used up all the time a rule may have, in one attempt or several:
+        not what the document had left, and not what other threads did meanwhile."""
+        used = self._thread() - self._first_started
+        return self._had_all and used >= _USED_UP * min(self._limits.rule, self._limits.document)

@@ -8,7 +8,8 @@ from typing import Any
 
 from gateway.document import Document
 from gateway.evaluation.bounds import clopper_pearson
-from gateway.evaluation.dataset import Label, LabelledDocument
+from gateway.evaluation.dataset import LabelledDocument
+from gateway.evaluation.metrics import expected_values
 from gateway.tiers.rules.candidates import rank
 from gateway.tiers.rules.tier import RuleRun, RulesTier
 from gateway.values import ValueOptions, ValueType, canonical, fold_text
@@ -122,20 +123,20 @@ def measure(
 
     ``figures`` of the same rules are counted on (parts of a cross-validation, whose lookups differ).
 
-    A missing label means "not annotated" and the field of that document is left out, as is a null label unless the
-    task declares its labels closed: then whatever is found there is wrong. Of a ``many`` field every item counts.
+    A field that is not annotated in a document is left out there; where the labels say that it is absent, whatever is
+    found is wrong (:func:`gateway.evaluation.metrics.expected_values`). Of a ``many`` field every item counts.
     """
     task = tier.rules.task
     found = no_figures(tier) if figures is None else figures
     for document in documents:
         traced = tier.trace(Document(document.text, document.id), list(task.fields))
         for name, runs in traced.items():
-            label = document.labels.get(name)
-            if label is None and not task.closed_labels:
+            expected = expected_values(task, document, name)
+            if expected is None:
                 continue
             spec, field_figures = task.fields[name], found[name]
             field_figures.documents += 1
-            wanted = _wanted(label, spec.type, task.options)
+            wanted = _wanted(expected, spec.type, task.options)
             for run in runs:
                 for candidate in run.candidates if spec.many else run.candidates[:1]:
                     field_figures.rules[run.rule.source].alone.add(candidate.normalised in wanted)
@@ -169,9 +170,8 @@ def _most_conflicts(figures: FieldFigures) -> list[tuple[tuple[str, str], Confli
     return sorted(figures.conflicts.items(), key=lambda item: -item[1].documents)
 
 
-def _wanted(label: Label, kind: ValueType, options: ValueOptions) -> set[str]:
-    """The label's values as candidates are normalised."""
-    values = [label] if isinstance(label, str) else label or []
+def _wanted(values: Sequence[str], kind: ValueType, options: ValueOptions) -> set[str]:
+    """The expected values as candidates are normalised."""
     return {canonical(kind, value, options=options) or fold_text(value) for value in values}
 
 

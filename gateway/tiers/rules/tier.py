@@ -224,9 +224,9 @@ class RulesTier:
             return RuleRun(rule, "nothing")
         if self.strikes.set_aside and _key(rule) in self.strikes.set_aside:
             return RuleRun(rule, "set-aside")
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             try:
-                budget.begin_rule()
+                budget.begin_rule(again=attempt > 0)
                 found = list(rule.finder.find(text, budget))
                 candidates = candidates_of(rule, found, text, self.rules.task.options, budget) if found else []
                 return RuleRun(rule, "found" if candidates else "nothing", candidates)

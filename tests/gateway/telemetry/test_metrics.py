@@ -10,6 +10,9 @@ from gateway.cascade import REASONS, Decision, Escalation, Extraction, FieldResu
 from gateway.cost import Cost
 from gateway.document import TIERS, Candidate, Proposal, TierOutput, Work
 from gateway.extraction import Outcome
+from gateway.reload.generations import RELOAD_RESULTS, Published
+from gateway.reload.report import RELOAD_METRICS, ReloadCollector
+from gateway.reload.store import Store
 from gateway.task import FieldSpec, TaskSpec
 from gateway.telemetry.metrics import FIELD_OUTCOMES, NO_TIER, OTHER, REQUEST_STATUSES, Metrics, field_outcome
 
@@ -77,7 +80,17 @@ def test_a_known_request_is_counted_everywhere(metrics: Metrics, registry: Colle
     assert value(registry, "cascade_cost_always_large_total", task="bills", currency="EUR") == 2.0
     assert value(registry, "cascade_confidence_ratio_sum", task="bills", field="total", tier="rules") == 0.97
     assert value(registry, "cascade_confidence_ratio_count", task="bills", field="date", tier=NO_TIER) is None
-    assert value(registry, "cascade_batch_size_sum") == 4
+
+
+def test_queues_are_counted(metrics: Metrics, registry: CollectorRegistry) -> None:
+    metrics.queue_depth("student", 3)
+    metrics.queue_batch("student", 2, [0.001, 0.5])
+    metrics.queue_refused("large", "full")
+    assert value(registry, "cascade_queue_depth", tier="student") == 3
+    assert value(registry, "cascade_batch_size_sum") == 2
+    assert value(registry, "cascade_batch_size_count") == 1
+    assert value(registry, "cascade_queue_wait_seconds_count", tier="student") == 2
+    assert value(registry, "cascade_queue_refused_total", tier="large", reason="full") == 1
 
 
 def test_overhead_is_the_time_outside_the_tiers(
@@ -135,7 +148,7 @@ def test_reasons_of_real_runs_are_in_the_closed_list() -> None:
 
 
 def test_the_documentation_lists_every_metric_with_its_labels_and_their_values(
-    project_root: Path, metrics: Metrics, registry: CollectorRegistry
+    project_root: Path, metrics: Metrics, registry: CollectorRegistry, tmp_path: Path
 ) -> None:
     page = (project_root / "docs" / "metrics.md").read_text("utf-8")
     documented = dict(re.findall(r"^\| `(cascade_\w+)` \|(.*?) \|", page, re.MULTILINE))
@@ -145,7 +158,9 @@ def test_the_documentation_lists_every_metric_with_its_labels_and_their_values(
             name = metric._name + ("_total" if metric._type == "counter" else "")
             declared[name] = sorted(metric._labelnames)
     declared["cascade_build_info"] = ["python", "version"]
+    metrics.collect_from(ReloadCollector(Published(results=dict.fromkeys(RELOAD_RESULTS, 0)), Store(tmp_path)))
+    declared |= {name: list(labels) for name, labels in RELOAD_METRICS.items()}
     assert {name: sorted(re.findall(r"`(\w+)`", labels)) for name, labels in documented.items()} == declared
     assert {family.name for family in registry.collect()} == {name.removesuffix("_total") for name in declared}
-    for known in (*REQUEST_STATUSES, *FIELD_OUTCOMES, *REASONS, *TIERS, NO_TIER, OTHER):
+    for known in (*REQUEST_STATUSES, *FIELD_OUTCOMES, *REASONS, *RELOAD_RESULTS, *TIERS, NO_TIER, OTHER):
         assert f"`{known}`" in page, known

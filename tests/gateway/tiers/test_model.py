@@ -64,13 +64,23 @@ def test_only_the_fields_asked_for_are_answered(tier):
     assert tier.propose([], ["total"]) == []
 
 
+def test_each_document_gets_the_fields_asked_for_it(tier):
+    documents = [Document("a 9.00"), Document("b 8.00"), Document("c")]
+    outputs = tier.propose_each(documents, [["total"], ["shop", "total"], []])
+    assert [set(output.proposals) for output in outputs] == [{"total"}, {"shop", "total"}, set()]
+    for document, output, fields in zip(documents, outputs, [["total"], ["shop", "total"], []], strict=True):
+        assert output.proposals == tier.propose([document], fields)[0].proposals
+
+
 def test_work_is_shared_out_by_tokens(tier):
     outputs = tier.propose([Document("a"), Document("a " * 30), Document("")], ["shop"])
     work = [output.work for output in outputs]
     assert [one.tokens for one in work] == [1, 30, 0]
     assert [one.batch_size for one in work] == [3, 3, 3]
-    assert work[2].cpu_seconds == 0
-    assert work[1].cpu_seconds == pytest.approx(30 * work[0].cpu_seconds)
+    # The network read 3, 24 + 16 (two windows that overlap) and 2 tokens, special ones among them.
+    assert work[0].cpu_seconds > 0
+    assert work[1].cpu_seconds == pytest.approx(40 / 3 * work[0].cpu_seconds)
+    assert work[2].cpu_seconds == pytest.approx(2 / 3 * work[0].cpu_seconds)
     assert work[0].wall_seconds == work[1].wall_seconds > 0
 
 

@@ -114,3 +114,25 @@ def test_a_task_that_was_never_split(home, bills):
     result = cascade(home.path, "calibrate", "bills", "--data", bills.data)
     assert result.exit_code == 2
     assert "cascade train" in result.output
+
+
+def test_the_card_tells_the_new_certified_targets(tmp_path):
+    from gateway.policy import Policy, Threshold
+    from gateway.task import FieldSpec, TaskSpec
+    from training.card import update_certified
+
+    task = TaskSpec("bills", {"shop": FieldSpec("shop", "text")})
+    thresholds = {"rules": {"shop": {0.9: Threshold(0.5, True, 80, 1, 90, 0.06)}}}
+    policy = Policy("bills", thresholds=thresholds, about={"calibration": {"documents": 90}})
+    card = tmp_path / "CARD.md"
+    assert not update_certified(card, task, policy)
+    card.write_text("# Card\n\nBefore.\n\n## Certified targets\n\nreplaced\n\n## Limits\n\n- After.\n", "utf-8")
+    assert update_certified(card, task, policy)
+    written = card.read_text("utf-8")
+    assert written.startswith("# Card\n\nBefore.\n\n## Certified targets\n")
+    assert written.endswith("\n\n## Limits\n\n- After.\n")
+    assert "| rules | 0.9 |" in written
+    assert "90 calibration" in written
+    assert "replaced" not in written
+    assert update_certified(card, task, policy)
+    assert card.read_text("utf-8") == written

@@ -15,7 +15,7 @@ from gateway.tiers.rules.scope import MAX_MATCHES, MAX_VALUE_CHARS
 from tests.gateway.tiers.rules.conftest import TASK, Bench
 
 #: Seconds of processor time beyond a rule's limit that one step may take (reading all of a text, say).
-STEP = 0.1
+STEP = 0.4
 
 
 def spent(tier: RulesTier, text: str, field: str) -> float:

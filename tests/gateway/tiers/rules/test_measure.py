@@ -30,7 +30,10 @@ DOCUMENTS = [
 
 def test_each_rule_is_measured_alone_and_where_it_leads(bench: Bench) -> None:
     bench.rules("total", RULES)
-    total = measure(bench.load(), DOCUMENTS)["total"]
+    # Where null means "not annotated" it says nothing of the rules.
+    unannotated = replace(TASK.fields["total"], null_means="unannotated")
+    tier = RulesTier.load(bench.path, replace(TASK, fields={**TASK.fields, "total": unannotated}))
+    total = measure(tier, DOCUMENTS)["total"]
     assert total.documents == 4
     counts = {source: (rule.alone, rule.best) for source, rule in total.rules.items()}
     assert counts == {
@@ -43,6 +46,12 @@ def test_each_rule_is_measured_alone_and_where_it_leads(bench: Bench) -> None:
     assert report["coverage"] == 0.75
     assert report["rules"]["total/labelled"]["stated"] == 0.75
     assert report["rules"]["total/dead"]["precision"] is None
+
+
+def test_a_value_where_the_label_says_absent_is_wrong(bench: Bench) -> None:
+    bench.rules("total", RULES)
+    total = measure(bench.load(), DOCUMENTS)["total"]
+    assert (total.documents, total.best) == (5, Count(4, 2))
 
 
 def test_with_closed_labels_a_value_where_none_is_labelled_is_wrong(bench: Bench) -> None:
@@ -83,8 +92,8 @@ def test_the_table_shows_every_rule(bench: Bench) -> None:
     assert [line.split()[0] for line in table.splitlines()] == [
         "total:", "rule", "total/labelled", "total/any", "total/dead", "best", "never", "total/labelled",
     ]  # fmt: skip
-    assert "1 of 2" in table
-    assert "0.500" in table
+    assert "1 of 3" in table
+    assert "0.333" in table
 
 
 def test_examples_run_on_the_rule_alone_and_compare_by_value(bench: Bench) -> None:
