@@ -62,10 +62,12 @@ RECEIPT = (
     "KEDAI BUKU MELUR SDN BHD\nNO 17, JALAN CEMPAKA 3/2\nDATE : 14/03/2018\nTOTAL RM 42.30\n"
     "CASH 50.00\nINVOICE {number}"
 )
-#: Seconds a request may take, between two of them, and that a fault lasts.
-DEADLINE, INTERVAL, FAULT = 12.0, 1.5, 15.0
+#: Seconds a request may take, that a fault lasts, and at least between two requests. There are two answer times between
+#: them: a server that is overloaded anyway shows nothing about faults.
+DEADLINE, FAULT, LEAST_INTERVAL = 12.0, 20.0, 1.5
 #: Seconds for each phase of a call while faults are measured.
-TIMEOUTS = {"connect": 1, "read": 5, "write": 2, "pool": 5, "total": 6}
+TIMEOUTS = {"connect": 1, "read": 6, "write": 2, "pool": 5, "total": 8}
+BREAKER = {"open": 1.0}
 FIELDS = ("company", "date", "address", "total")
 #: What must hold.
 MOST_RECOVERY = 5.0
@@ -139,6 +141,7 @@ def write_home(path: Path, url: str, *, patient: bool, fields: Sequence[str] = F
         "prices": {"currency": "USD", "input_per_1k": 0.0001, "output_per_1k": 0.0004},
         "timeouts": {"connect": 1, "read": 300, "total": 300, "pool": 300} if patient else TIMEOUTS,
         "concurrency": 6,
+        "breaker": {} if patient else BREAKER,
     }
     (path / "upstreams.yaml").write_text(yaml.safe_dump({"upstreams": [upstream]}), "utf-8")
     remote: dict[str, Any] = {
@@ -197,7 +200,8 @@ class Answer:
 class Arrivals:
     """Requests at fixed times, on threads, until stopped."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, interval: float) -> None:
+        self._interval = interval
         self._url = f"{address}/v1/extract"
         self.answers: list[Answer] = []
         self._stop = threading.Event()
@@ -219,7 +223,7 @@ class Arrivals:
         while not self._stop.is_set():
             self.sent += 1
             self._pool.submit(self._send, self.sent)
-            following += INTERVAL
+            following += self._interval
             self._stop.wait(max(0.0, following - time.monotonic()))
 
     def _send(self, number: int) -> None:
@@ -245,7 +249,18 @@ class Arrivals:
         return None
 
 
-def run_faults(address: str, proxy: FaultyServer, server: ModelServer) -> dict[str, Any]:
+def answer_time(address: str) -> float:
+    """Median seconds of three requests, one after the other, once the server is warm."""
+    seconds = []
+    for number in range(4):
+        begun = time.monotonic()
+        body = {"task": "receipts", "text": RECEIPT.format(number=-number), "fields": ["company"]}
+        httpx.post(f"{address}/v1/extract", json=body, timeout=60, trust_env=False).raise_for_status()
+        seconds.append(time.monotonic() - begun)
+    return statistics.median(seconds[1:])
+
+
+def run_faults(address: str, proxy: FaultyServer, server: ModelServer, interval: float) -> dict[str, Any]:
     """Every fault in turn, each followed by a time in which all is well."""
     good = proxy.then
 
@@ -266,7 +281,7 @@ def run_faults(address: str, proxy: FaultyServer, server: ModelServer) -> dict[s
     }
     windows: dict[str, tuple[float, float]] = {}
     recoveries: dict[str, float | None] = {}
-    with Arrivals(address) as arrivals:
+    with Arrivals(address, interval) as arrivals:
         begun = time.monotonic()
         time.sleep(2 * FAULT)
         windows["none"] = begun, time.monotonic()
@@ -382,7 +397,8 @@ def main() -> None:
                     home = write_home(place / name, proxy.url, patient=True, fields=fields)
                     quality[name] = run_quality(home, arguments.data, arguments.documents, place / f"{name}.json")
                 with gateway(write_home(place / "home", proxy.url, patient=False), place / "gateway.log") as address:
-                    faults = run_faults(address, proxy, server)
+                    interval = max(LEAST_INTERVAL, 2 * answer_time(address))
+                    faults = run_faults(address, proxy, server, interval)
                     metrics = httpx.get(f"{address}/metrics", trust_env=False).text
                 asked = [json.loads(request.raw) for request in proxy.received if request.raw]
         finally:
@@ -405,6 +421,13 @@ def main() -> None:
             "every_request_answered": faults["all"]["http"] == {"200": faults["all"]["sent"]},
             "recovered_within_seconds": None if None in recoveries else max(recoveries),
             "most_recovery_allowed": MOST_RECOVERY,
+            "settings": {
+                "timeouts": TIMEOUTS,
+                "breaker": BREAKER,
+                "deadline_seconds": DEADLINE,
+                "fault_seconds": FAULT,
+                "interval_seconds": round(interval, 2),
+            },
             "faults": faults,
             "metrics": sorted(line for line in metrics.splitlines() if line.startswith("cascade_upstream")),
             "response_formats_asked_for": dict(

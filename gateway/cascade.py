@@ -298,7 +298,8 @@ class Run:
         choose = self._policy.stricter if name in self._doubted else self._policy.threshold
         run.chosen = chosen = choose(run.chain, name, self._quality[name])
         # Where nothing that was measured speaks for the rules, their author may.
-        if (chosen is None or "rules" not in run.chain) and self._take_authors_word(name, run):
+        unmeasured = "rules" not in run.chain or (chosen is None and not run.unmeasured)
+        if unmeasured and self._take_authors_word(name, run):
             return
         first = min(1, len(answered)) if from_start else len(answered)
         proposed = 0

@@ -37,6 +37,7 @@ class Gate:
         self._opened = False
         self._draining = False
         self._closing = asyncio.Event()
+        self._now_open = asyncio.Event()
 
     @property
     def state(self) -> State:
@@ -46,8 +47,13 @@ class Gate:
         """Open the application, and close it again after :meth:`close`. What its opening raises comes out here."""
         async with self._lifespan():
             self._opened = True
+            self._now_open.set()
             await self._closing.wait()
             self._opened = False
+
+    async def wait_until_open(self) -> None:
+        """Return when the application is open."""
+        await self._now_open.wait()
 
     def drain(self) -> None:
         """From now on, be not ready."""

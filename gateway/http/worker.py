@@ -29,6 +29,7 @@ from gateway.settings import Settings
 from gateway.telemetry.logs import configure_logging
 from gateway.telemetry.metrics import Metrics
 
+_READY = "ready-"
 #: Seconds the application gets to let go of models and connections; what it was loading then is left.
 _CLOSING_SECONDS = 1.0
 #: How long idle connections are still read once new ones are refused.
@@ -98,7 +99,8 @@ async def serve_engine(
     """Answer requests on ``listening`` until a signal says stop; the engine is closed at the end. All workers of one
     service share ``run_directory``.
 
-    The server answers from the start; ``open_engine`` is called beside it.
+    The server answers from the start; ``open_engine`` is called beside it. Only where another worker of the service is
+    open already does it wait for that before it answers.
 
     Raises:
         CascadeError: what ``open_engine`` raised; the server has ended then.
@@ -117,6 +119,11 @@ async def serve_engine(
     )
     opening = asyncio.create_task(gate.run())
     opening.add_done_callback(lambda _: server.stop())  # when it could not be opened
+    if any(run_directory.glob(f"{_READY}*")):
+        # A worker that takes another's place: requests shall go to those that can answer until this one can, too.
+        open_now = asyncio.create_task(gate.wait_until_open())
+        await asyncio.wait((open_now, opening), return_when=asyncio.FIRST_COMPLETED)
+        open_now.cancel()
     try:
         await server.serve(sockets=[listening])
     finally:
@@ -135,7 +142,7 @@ def run_in_loop(main: Coroutine[Any, Any, None]) -> None:
 
 
 def _ready_file(run_directory: Path, process_id: int) -> Path:
-    return run_directory / f"ready-{process_id}"
+    return run_directory / f"{_READY}{process_id}"
 
 
 def ready_workers(run_directory: Path) -> int:

@@ -8,6 +8,7 @@ and some container volumes, and miss a directory that is replaced by another thr
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,9 @@ class Sources:
         total = 0
         for path in (*self._own(task), *self._library()):
             try:
+                # Opening a pipe would wait for its other end, and only files are read.
+                if not stat.S_ISREG(path.stat().st_mode):
+                    continue
                 with path.open("rb") as stream:
                     content[path.relative_to(self.home.path).as_posix()] = stream.read(MAX_FILE_BYTES + 1)
             except FileNotFoundError:

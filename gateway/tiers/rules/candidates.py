@@ -42,6 +42,8 @@ def candidates_of(
         raw = text.text[start:end]
         if not raw.strip() or len(raw) > MAX_VALUE_CHARS:
             continue
+        # Reading a value may take longer than finding it did.
+        budget.left()
         value, form, refusal = read_value(rule, item.value, raw, options, budget)
         if refusal is None:
             read.append(Candidate(text.verbatim[start:end], value, form, (item.span,), rule.score, rule.source))
@@ -115,6 +117,9 @@ def _value(rule: CompiledRule, raw: str, budget: Budget) -> str:
     value = rule.spec.join.join(line for line in lines if line) if len(lines) > 1 else raw.strip()
     for pattern, replacement in rule.replacements:
         value = pattern.sub(replacement, value, timeout=budget.left())
+        if len(value) > MAX_VALUE_CHARS:
+            # A replacement can multiply what it rewrites, and the next one that: what is too long is no value.
+            return ""
     return value.strip()
 
 

@@ -116,6 +116,8 @@ class _Length:
         ):
             if least is not None and found < least:
                 return f"too short: {found} {what}, at least {least} are wanted"
+        # What is beyond the part that rules read counts with its white space.
+        chars += text.length - len(text.text)
         if self.spec.max_chars is not None and chars > self.spec.max_chars:
             return f"too long: {chars} characters, at most {self.spec.max_chars} are wanted"
         return None

@@ -28,9 +28,11 @@ _REPLACED = str.maketrans(
 class Text:
     """The scanned part of a text and where its lines begin and end (code points; line breaks are outside the lines)."""
 
-    __slots__ = ("_folded", "amounts", "ends", "places", "starts", "text", "verbatim")
+    __slots__ = ("_folded", "amounts", "ends", "length", "places", "starts", "text", "verbatim")
 
     def __init__(self, text: str) -> None:
+        #: Characters of the whole text, of which those beyond the cap are not read.
+        self.length = len(text)
         #: What candidates quote.
         self.verbatim = text[:MAX_SCANNED_CHARS]
         #: What rules read, character for character: other line breaks are line feeds and control characters spaces.

@@ -61,7 +61,9 @@ def conditions_of(pattern: regex.Pattern[str], folding: Folding) -> Conditions:
     try:
         analysis = _Analysis(folding)
         language = analysis.language(tree)
-        beginnings = language.beginnings() if analysis.steady and not pattern.flags & regex.REVERSE else frozenset()
+        # Searching for the best match tries every place, and its search may begin before the match.
+        roaming = pattern.flags & (regex.REVERSE | regex.BESTMATCH | regex.ENHANCEMATCH)
+        beginnings = language.beginnings() if analysis.steady and not roaming else frozenset()
         return Conditions(tuple(language.conditions()), language.near, beginnings)
     except UNREADABLE:
         return Conditions()

@@ -88,3 +88,12 @@ def test_the_index_of_many_rules_is_built_in_bounded_time(bench: Bench) -> None:
     assert time.thread_time() - began < 10
     [output] = tier.propose([Document("w1w2w37")], ["shop"])
     assert output.proposals["shop"].best is not None
+
+
+def test_replacements_do_not_multiply_a_value_without_end(bench: Bench) -> None:
+    step = "{pattern: '(?s)(.+)', by: '" + r"\1" * 200 + "'}"
+    bench.rules("shop", f"- {{id: grows, kind: pattern, pattern: 'a+', replace: [{step}, {step}, {step}]}}")
+    tier = bench.load()
+    assert spent(tier, "aaa", "shop") < TimeLimits().rule + STEP
+    [output] = tier.propose([Document("aaa")], ["shop"])
+    assert output.proposals["shop"].candidates == ()

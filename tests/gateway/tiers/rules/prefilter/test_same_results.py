@@ -113,3 +113,11 @@ def test_unless_and_agreements_see_the_same(project_home: Home, project_root: Pa
     assert len(documents) > 100
     for document in documents:
         assert results(quick, document.text) == results(plain, document.text)
+
+
+def test_a_search_for_the_best_match_begins_where_it_likes(bench: Bench) -> None:
+    bench.rules("items", "- {id: fuzzy, kind: pattern, pattern: '(?b)invoice (?P<value>(?:number){e<=2})'}")
+    text = Document("invoice nmber invoice number")
+    tiers = [bench.load(prefilter=on) for on in (True, False)]
+    with_filter, without = (tier.propose([text], ["items"])[0].proposals for tier in tiers)
+    assert with_filter == without
