@@ -17,6 +17,7 @@ from gateway.evaluation.split import Split
 from gateway.home import Home
 from gateway.task import FieldSpec, TaskSpec
 from gateway.tiers.rules import RulesTier, TimeLimits, load_rules
+from tests.gateway.tiers.rules.conftest import Bench
 
 #: What is found is compared, not how fast this machine is.
 LIMITS = TimeLimits(1.0, 10.0)
