@@ -89,7 +89,7 @@ def propose(
             spans = [span for span in spans if span.score >= LEAST_ITEM]
         groups: dict[str, list[Candidate]] = {}
         for span in spans:
-            candidate = _candidate(text, (span.start, span.end), span.score, field, forms, tier, day_first)
+            candidate = candidate_at(text, (span.start, span.end), span.score, field, forms, tier, day_first=day_first)
             if candidate is not None:
                 groups.setdefault(candidate.normalised, []).append(candidate)
         merged = [_merge(group) for group in groups.values()]
@@ -98,9 +98,10 @@ def propose(
     return proposals
 
 
-def _candidate(
-    text: str, span: Span, score: float, field: FieldSpec, forms: Forms, tier: TierName, day_first: bool
+def candidate_at(
+    text: str, span: Span, score: float, field: FieldSpec, forms: Forms, tier: TierName, *, day_first: bool
 ) -> Candidate | None:
+    """The candidate a marked span stands for; ``None`` when it is no value of the field's type."""
     found = snap(text, span, field.type)
     if found is None:
         return None
