@@ -14,7 +14,8 @@ for one answer (a value, or the set of values of a ``many`` field):
 
 Agreement between tiers therefore raises the probability, and conflict lowers it.
 
-That a field is *absent* is an answer too, with a combiner of its own whose features are what the tiers found against it:
+That a field is *absent* is an answer too, with a combiner of its own whose features are what the tiers found against
+it:
 
 * ``<tier>.found``: 1 when the tier proposed any value;
 * ``<tier>.best``: log-odds of its best one above the floor.

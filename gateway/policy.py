@@ -99,8 +99,8 @@ class Policy:
     """Everything the cascade needs to decide, and where it came from.
 
     ``combiners``: chain (as evidence seen so far) → field → combiner; ``absence``: the same for the answer that a field
-    is absent, for fields whose labels say so. ``thresholds``: chain → field → target → threshold. ``versions``: ``rules`` → field → digest; ``student`` and ``large`` → digest. ``estimates``: tier →
-    cost of a document.
+    is absent, for fields whose labels say so. ``thresholds``: chain → field → target → threshold. ``versions``:
+    ``rules`` → field → digest; ``student`` and ``large`` → digest. ``estimates``: tier → cost of a document.
     """
 
     task: str

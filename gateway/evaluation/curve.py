@@ -61,7 +61,7 @@ def curve(task: TaskSpec, policy: Policy, items: Sequence[Recorded]) -> list[Poi
 
 
 def with_threshold(policy: Policy, task: TaskSpec, value: float) -> Policy:
-    """The same combiners with one hand-set threshold everywhere, which counts as if it were certified for any target."""
+    """The same combiners with one hand-set threshold everywhere, which counts as if certified for any target."""
     threshold = Threshold(value, True, 0, 0, 0, 1.0, None, AbsentThreshold(value, 0, 0, 1.0))
     everywhere = {chain: {name: {1.0: threshold} for name in task.fields} for chain in policy.thresholds}
     return replace(policy, thresholds=everywhere)
