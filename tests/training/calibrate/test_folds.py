@@ -101,7 +101,9 @@ def test_a_document_whose_text_changed_is_left_out(kept):
     assert load_predictions(path, TASK, Forms(), [document(7, item.text + "!"), document(8, item.text)]) == {}
 
 
-@pytest.mark.parametrize("damage", ["", "[]", "{}", '{"format": 2, "task": "bills"}', '{"format": 1, "task": "others"}'])
+@pytest.mark.parametrize(
+    "damage", ["", "[]", "{}", '{"format": 2, "task": "bills"}', '{"format": 1, "task": "others"}']
+)
 def test_a_damaged_file_is_an_error(kept, damage):
     path, item = kept
     path.write_text(damage, "utf-8")

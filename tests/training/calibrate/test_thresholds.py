@@ -289,7 +289,7 @@ def test_trials_see_what_the_cascade_sees_stage_by_stage():
     ]
     assert found[0].stages[0].probability == pytest.approx(0.9)
     assert found[0].stages[1].probability == pytest.approx(81 / 82)
-    assert [probability for probability in [seen.probability for seen in found[2].stages]] == [-1.0, -1.0]
+    assert [seen.probability for seen in found[2].stages] == [-1.0, -1.0]
 
 
 def test_without_a_combiner_the_tiers_own_scores_decide():
