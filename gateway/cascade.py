@@ -305,7 +305,12 @@ class Run:
         proposed = 0
         for stage in range(first, len(answered) + 1):
             run.best, run.confidence, proposed = self._best(name, run, answered[:stage])
-            if stage and chosen is not None and run.best is not None and run.confidence >= chosen[1].value:
+            if (
+                stage
+                and chosen is not None
+                and run.best is not None
+                and chosen[1].accepts(run.confidence, present=run.best.present)
+            ):
                 self._settle(run, *chosen)
                 return
         if not answered:
@@ -328,8 +333,9 @@ class Run:
         """The most probable answer given the evidence, its probability, and how many first choices differ."""
         trusted = {tier: run.answers[tier] for tier in evidence}
         combiner = self._policy.combiner(evidence, name) if evidence else None
+        absence = self._policy.absence_combiner(evidence, name) if evidence else None
         kind = self._task.fields[name].type
-        best, probability = most_probable(trusted, combiner, kind, options=self._task.options)
+        best, probability = most_probable(trusted, combiner, kind, options=self._task.options, absence=absence)
         first_choices = {answers[0].key for answers in trusted.values() if answers}
         return best, max(probability, 0.0), len(first_choices)
 
@@ -394,5 +400,9 @@ class Run:
 
     @staticmethod
     def _gave(run: _FieldRun, tier: TierName) -> bool:
+        if run.best is None:
+            return False
+        if not run.best.present:  # said by all that were asked; the last of them settled it
+            return tier in run.answers and tier in run.chain
         given = (*run.answers.get(tier, ()), *(run.unmeasured if tier == "rules" else ()))
-        return run.best is not None and any(answer is run.best for answer in given)
+        return any(answer is run.best for answer in given)

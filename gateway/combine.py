@@ -7,9 +7,18 @@ for one answer (a value, or the set of values of a ``many`` field):
 * ``<tier>.proposed``: 1 when the tier proposed this answer;
 * ``<tier>.margin``: that log-odds less the log-odds of the tier's best other answer (its floor when there is none);
 * ``<tier>.other``: log-odds of the tier's best other answer above the floor, so that conflict counts against;
+* ``<tier>.rivals``: logarithm of 1 + the number of the tier's other answers;
+* ``agree``: 1 when this answer is the first choice of every tier that was asked, and several were;
+* ``by.<source>``: 1 when the tier's candidate came from this source, for tiers with several (``by.total/agreed``);
 * ``valid``: 1 when the value reads as the field's type.
 
 Agreement between tiers therefore raises the probability, and conflict lowers it.
+
+That a field is *absent* is an answer too, with a combiner of its own whose features are what the tiers found against
+it:
+
+* ``<tier>.found``: 1 when the tier proposed any value;
+* ``<tier>.best``: log-odds of its best one above the floor.
 """
 
 from __future__ import annotations
@@ -36,6 +45,15 @@ class Answer:
     candidates: tuple[Candidate, ...]
     score: float
 
+    @property
+    def present(self) -> bool:
+        """Whether it is a value, rather than that the field is absent."""
+        return bool(self.candidates)
+
+
+#: The answer that a field is absent.
+ABSENT = Answer((), (), 0.0)
+
 
 def answers_of(proposal: Proposal | None, many: bool) -> list[Answer]:
     """The answers one tier proposes, best first; none when it found nothing."""
@@ -60,13 +78,28 @@ def features(key: tuple[str, ...], proposals: Mapping[TierName, Sequence[Answer]
     """The features (see the module's docstring) of the answer ``key`` given every tier's answers."""
     values: dict[str, float] = {"valid": float(valid)}
     for tier, answers in proposals.items():
-        own = max((answer.score for answer in answers if answer.key == key), default=None)
-        other = max((answer.score for answer in answers if answer.key != key), default=0.0)
+        mine = max((answer for answer in answers if answer.key == key), key=lambda answer: answer.score, default=None)
+        others = [answer.score for answer in answers if answer.key != key]
+        own, other = None if mine is None else mine.score, max(others, default=0.0)
         own_logit = FLOOR_LOG_ODDS if own is None else log_odds(own)
         values[f"{tier}.proposed"] = float(own is not None)
         values[f"{tier}.logit"] = 0.0 if own is None else own_logit
         values[f"{tier}.margin"] = own_logit - log_odds(other)
         values[f"{tier}.other"] = log_odds(other) - FLOOR_LOG_ODDS
+        values[f"{tier}.rivals"] = math.log1p(len(others))
+        for candidate in mine.candidates if mine else ():
+            if candidate.source != tier:
+                values[f"by.{candidate.source}"] = 1.0
+    values["agree"] = float(len(proposals) > 1 and all(found and found[0].key == key for found in proposals.values()))
+    return values
+
+
+def absence_features(proposals: Mapping[TierName, Sequence[Answer]]) -> dict[str, float]:
+    """The features (see the module's docstring) of the answer that the field is absent."""
+    values: dict[str, float] = {}
+    for tier, answers in proposals.items():
+        values[f"{tier}.found"] = float(bool(answers))
+        values[f"{tier}.best"] = log_odds(max((answer.score for answer in answers), default=0.0)) - FLOOR_LOG_ODDS
     return values
 
 
@@ -84,12 +117,18 @@ class Combiner:
 
 
 def most_probable(
-    answers: Mapping[TierName, Sequence[Answer]], combiner: Combiner | None, kind: ValueType, *, options: ValueOptions
+    answers: Mapping[TierName, Sequence[Answer]],
+    combiner: Combiner | None,
+    kind: ValueType,
+    *,
+    options: ValueOptions,
+    absence: Combiner | None = None,
 ) -> tuple[Answer | None, float]:
     """The most probable of all answers given all of them, and its probability; without a combiner, the best scored.
 
-    Serving and calibration both choose by this function: a threshold is certified for the choice it makes.
-    An answer that does not stand in the text is as probable as nothing, 0. Nothing found is ``(None, -1)``.
+    With an ``absence`` combiner :data:`ABSENT` is one of the answers. Serving and calibration both choose by this
+    function: a threshold is certified for the choice it makes. An answer that does not stand in the text is as
+    probable as nothing, 0. Nothing known is ``(None, -1)``.
     """
     best: Answer | None = None
     highest = -1.0
@@ -109,4 +148,8 @@ def most_probable(
         # ... and between tiers the later one's wording.
         if best_of_tier is not None and highest_of_tier >= highest:
             best, highest = best_of_tier, highest_of_tier
+    if absence is not None and answers:
+        probability = absence.probability(absence_features(answers))
+        if probability > highest:
+            return ABSENT, probability
     return best, highest

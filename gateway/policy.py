@@ -46,13 +46,25 @@ def all_chains() -> list[Chain]:
 
 
 @dataclass(frozen=True)
+class AbsentThreshold:
+    """The accept threshold for the answer that a field is absent, with its evidence: of ``accepted`` such answers
+    ``errors`` were wrong, and ``bound`` is the upper bound on their share."""
+
+    value: float
+    accepted: int
+    errors: int
+    bound: float
+
+
+@dataclass(frozen=True)
 class Threshold:
     """The accept threshold of one field, chain and target, with its evidence.
 
     ``accepted`` of ``documents`` calibration documents passed it, ``errors`` of them wrong; ``bound`` is the upper
     Clopper-Pearson bound on the error among accepted. ``certified`` is false when no threshold passed the test; the
     value is then only used to decide about escalation, and answers stay in review. ``labels_needed`` estimates how
-    many labels would certify it.
+    many labels would certify it. ``absent`` is the threshold for accepting that the field is absent; without it that
+    is never accepted.
     """
 
     value: float
@@ -62,6 +74,13 @@ class Threshold:
     documents: int
     bound: float
     labels_needed: int | None = None
+    absent: AbsentThreshold | None = None
+
+    def accepts(self, probability: float, *, present: bool) -> bool:
+        """Whether an answer of this probability and kind passes."""
+        if present:
+            return probability >= self.value
+        return self.absent is not None and probability >= self.absent.value
 
 
 @dataclass(frozen=True)
@@ -79,9 +98,10 @@ class TierEstimate:
 class Policy:
     """Everything the cascade needs to decide, and where it came from.
 
-    ``combiners``: chain (as evidence seen so far) → field → combiner. ``thresholds``: chain → field → target →
-    threshold. ``versions``: ``rules`` → field → digest; ``rule_digests`` → field → rule → digest, in the order they are
-    tried; ``student`` and ``large`` → digest. ``estimates``: tier → cost of a document.
+    ``combiners``: chain (as evidence seen so far) → field → combiner; ``absence``: the same for the answer that a field
+    is absent, for fields whose labels say so. ``thresholds``: chain → field → target → threshold. ``versions``:
+    ``rules`` → field → digest; ``rule_digests`` → field → rule → digest, in the order they are tried; ``student`` and
+    ``large`` → digest. ``estimates``: tier → cost of a document.
     """
 
     task: str
@@ -91,6 +111,7 @@ class Policy:
     estimates: Mapping[str, TierEstimate] = field(default_factory=dict)
     delta: float = 0.05
     about: Mapping[str, Any] = field(default_factory=dict)
+    absence: Mapping[str, Mapping[str, Combiner]] = field(default_factory=dict)
 
     def targets(self, chain: Chain, name: str) -> list[float]:
         """The targets that are certified for a field in a chain, ascending."""
@@ -126,6 +147,10 @@ class Policy:
         """The combiner for a field once exactly the tiers ``evidence`` have answered."""
         return self.combiners.get(chain_name(evidence), {}).get(name)
 
+    def absence_combiner(self, evidence: Chain, name: str) -> Combiner | None:
+        """The combiner for the answer that a field is absent, once exactly the tiers ``evidence`` have answered."""
+        return self.absence.get(chain_name(evidence), {}).get(name)
+
     def save(self, path: Path) -> None:
         """Write policy.json atomically."""
         write_json(
@@ -144,10 +169,8 @@ class Policy:
                     }
                     for chain, fields in self.thresholds.items()
                 },
-                "combiners": {
-                    chain: {name: asdict(combiner) for name, combiner in fields.items()}
-                    for chain, fields in self.combiners.items()
-                },
+                "combiners": _combiners_json(self.combiners),
+                "absence": _combiners_json(self.absence),
             },
         )
 
@@ -169,10 +192,8 @@ class Policy:
         try:
             return cls(
                 task=raw["task"],
-                combiners={
-                    chain: {name: _combiner(combiner) for name, combiner in fields.items()}
-                    for chain, fields in raw["combiners"].items()
-                },
+                combiners=_combiners(raw["combiners"]),
+                absence=_combiners(raw.get("absence", {})),
                 thresholds={
                     chain: {
                         name: {float(target): _threshold(threshold) for target, threshold in targets.items()}
@@ -200,12 +221,24 @@ def _number(value: Any) -> float:
 
 
 def _threshold(raw: Mapping[str, Any]) -> Threshold:
-    threshold = Threshold(**raw)
+    absent = raw.get("absent")
+    threshold = Threshold(**{**raw, "absent": None if absent is None else AbsentThreshold(**absent)})
+    if threshold.absent is not None:
+        for number in asdict(threshold.absent).values():
+            _number(number)
     for number in (threshold.value, threshold.accepted, threshold.errors, threshold.documents, threshold.bound):
         _number(number)
     if not isinstance(threshold.certified, bool):
         raise ValueError(f"certified: expected true or false, found {threshold.certified!r}")
     return threshold
+
+
+def _combiners_json(combiners: Mapping[str, Mapping[str, Combiner]]) -> dict[str, Any]:
+    return {chain: {name: asdict(combiner) for name, combiner in fields.items()} for chain, fields in combiners.items()}
+
+
+def _combiners(raw: Mapping[str, Any]) -> dict[str, dict[str, Combiner]]:
+    return {chain: {name: _combiner(combiner) for name, combiner in fields.items()} for chain, fields in raw.items()}
 
 
 def _combiner(raw: Mapping[str, Any]) -> Combiner:

@@ -4,7 +4,7 @@ card."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,21 @@ from gateway.document import TierName
 from gateway.errors import ConfigurationError, DatasetError, ModelError
 from gateway.evaluation.dataset import LabelledDocument, file_digest, read_dataset
 from gateway.evaluation.metrics import check_labels
-from gateway.evaluation.split import Split
+from gateway.evaluation.split import TRAINED_ON, Split
 from gateway.files import write_json, write_text
 from gateway.home import Home
 from gateway.policy import Policy
 from gateway.task import TaskSpec
 from gateway.tiers.base import Tier
 from gateway.tiers.encoding import TextEncoder
+from gateway.tiers.forms import Forms
 from gateway.tiers.large.local import load_large
 from gateway.tiers.rules.tier import RulesTier
 from gateway.tiers.student import load_student
 from gateway.trust import rule_digests
 from training import large, student
-from training.calibrate.outputs import observe
+from training.calibrate.folds import TRAINED, load_predictions, make_folds, predict_out_of_fold, save_predictions
+from training.calibrate.outputs import Observed, observe
 from training.calibrate.run import calibrate
 from training.card import write_card
 from training.data.align import align
@@ -39,6 +41,10 @@ from training.forms import learn_forms
 from training.recipe import Recipe, SplitRecipe, dump_recipe
 from training.run import Run, fingerprint, locked
 from training.teacher import load_probabilities, save_probabilities, token_probabilities, transfer
+
+#: What models of other folds say of the training documents; lies beside the models.
+OUT_OF_FOLD = "out_of_fold.json"
+FOLD = "fold"
 
 
 @dataclass
@@ -65,6 +71,7 @@ class Pipeline:
         with locked(self.work):
             self._prepare()
             self._train_student()
+            self._train_folds()
             policy = self._calibrate()
             write_text(self.out / "recipe.yaml", dump_recipe(self.recipe))
             write_card(self)
@@ -249,6 +256,63 @@ class Pipeline:
 
         self.student_report = self.stages.stage("student", inputs, [directory / "config.json"], work)
 
+    def _train_folds(self) -> None:
+        """Models of each fold's other documents, and what they say of the fold: ``out_of_fold.json``."""
+        recipe = self.recipe.folds
+        path = self.out / OUT_OF_FOLD
+        if not recipe.count:
+            return
+        documents = [*self.parts["train"], *self.parts["development"]]
+        inputs = fingerprint(
+            self._inputs(asdict(self.recipe.large), asdict(self.recipe.student), asdict(recipe)),
+            [(item.id, item.text_digest, item.labels) for item in documents],
+            [item.text_digest for item in self.unlabelled_documents],
+            self.recipe.window,
+            self.recipe.stride,
+        )
+
+        def work() -> dict[str, Any]:
+            folds = make_folds(documents, recipe.count, recipe.seed)
+            observed = predict_out_of_fold(folds, self._run_fold)
+            about = {"folds": [len(fold) for fold in folds], "seed": recipe.seed, "data_sha256": self.data_digest}
+            save_predictions(path, self.task, observed, about)
+            return {"documents": len(observed), **about}
+
+        self.stages.stage("folds", inputs, [path], work)
+
+    def _run_fold(
+        self, number: int, rest: Sequence[LabelledDocument], held_out: Sequence[LabelledDocument]
+    ) -> list[Observed]:
+        directory = self.work / "folds" / str(number)
+        out = directory / "models"
+        digests = {
+            part: {item.id: item.text_digest for item in found} for part, found in (("train", rest), (FOLD, held_out))
+        }
+        # A few of the fold's documents show how the training goes; nothing is chosen by them.
+        shown = dict(list(digests[FOLD].items())[:16])
+        others = {part: ids for part, ids in self.split.parts.items() if part not in TRAINED_ON}
+        write_json(
+            out / "split.json",
+            {
+                "task": self.task.name,
+                "seed": self.split.seed,
+                "about": {**self.split.about, "fold": number},
+                "parts": {**digests, "development": shown, **others},
+                "groups": self.split.groups,
+            },
+        )
+        limit = self.recipe.folds.unlabelled_limit
+        student_recipe = self.recipe.student
+        if limit >= 0:
+            student_recipe = replace(student_recipe, unlabelled_limit=limit)
+        fold = replace(self, recipe=replace(self.recipe, student=student_recipe), out=out, work=directory / "work")
+        print(f"[folds] {number + 1} of {self.recipe.folds.count}", flush=True)
+        with locked(fold.work):
+            fold._prepare()
+            fold._train_student()
+            tiers = {name: tier for name, tier in fold.tiers().items() if name in TRAINED}
+            return observe(tiers, held_out, self.task, fold.work / "outputs")
+
     def tiers(self) -> dict[TierName, Tier]:
         """All three tiers as the gateway would serve them from ``out``; a rules tier that cannot be loaded is an
         error.
@@ -264,6 +328,11 @@ class Pipeline:
             print(f"calibrating without the large tier: {error.message}", flush=True)
         return loaded
 
+    def out_of_fold(self) -> list[Observed]:
+        """The training documents with their out-of-fold outputs; empty without folds."""
+        documents = [*self.parts["train"], *self.parts["development"]]
+        return out_of_fold(self.out / OUT_OF_FOLD, self.task, self.forms, documents)
+
     def _calibrate(self) -> Policy:
         print("[calibrate] …", flush=True)
         policy = calibrate_task(
@@ -274,6 +343,7 @@ class Pipeline:
             self.recipe.targets,
             self.work / "outputs",
             {"command": self.command, "data_sha256": self.data_digest},
+            out_of_fold=self.out_of_fold(),
         )
         policy.save(self.out / "policy.json")
         return policy
@@ -306,6 +376,14 @@ def write_split(
     write_json(path, {"task": task.name, "seed": recipe.seed, "about": about, "parts": parts, "groups": groups})
 
 
+def out_of_fold(path: Path, task: TaskSpec, forms: Forms, documents: Sequence[LabelledDocument]) -> list[Observed]:
+    """Documents with their outputs by models that did not learn from them; empty where there are none."""
+    if not path.is_file():
+        return []
+    found = load_predictions(path, task, forms, documents)
+    return [Observed(document, found[document.id]) for document in documents if document.id in found]
+
+
 def calibrate_task(
     task: TaskSpec,
     tiers: Mapping[TierName, Tier],
@@ -314,17 +392,33 @@ def calibrate_task(
     targets: Sequence[float],
     cache: Path,
     about: Mapping[str, Any],
+    out_of_fold: Sequence[Observed] = (),
 ) -> Policy:
-    """Run the tiers over both parts and calibrate; see :func:`training.calibrate.run.calibrate`."""
+    """Run the tiers over both parts and calibrate; see :func:`training.calibrate.run.calibrate`.
+
+    With ``out_of_fold`` (trained tiers' outputs) the combiners are fitted on those documents instead of
+    ``development``; the rules are run on them here.
+    """
     versions: dict[str, Any] = {name: tier.version for name, tier in tiers.items()}
     rules = tiers.get("rules")
     if isinstance(rules, RulesTier):
         versions["rules"] = dict(rules.field_versions)
         versions["rule_digests"] = rule_digests(rules.rules)
     modes = {name: tier.mode for name, tier in tiers.items() if hasattr(tier, "mode")}
+    fitting = observe(tiers, development, task, cache)
+    if out_of_fold:
+        by_rules = {name: tier for name, tier in tiers.items() if name not in TRAINED}
+        ruled = observe(by_rules, [item.document for item in out_of_fold], task, cache)
+        fitting = [
+            Observed(
+                item.document,
+                {**new.outputs, **{name: output for name, output in item.outputs.items() if name in tiers}},
+            )
+            for item, new in zip(out_of_fold, ruled, strict=True)
+        ]
     return calibrate(
         task,
-        observe(tiers, development, task, cache),
+        fitting,
         observe(tiers, calibration, task, cache),
         versions,
         targets,

@@ -60,12 +60,27 @@ class StudentRecipe:
 
 
 @dataclass(frozen=True)
+class FoldsRecipe:
+    """Out-of-fold models, which tell the combiners how far tiers can be trusted; see :mod:`training.calibrate.folds`.
+
+    ``count`` folds (0: none, the combiners then learn from the development part alone). Each fold trains a large tier
+    and a student of its own, the student with at most ``unlabelled_limit`` unlabelled documents (-1: as many as the
+    student that is served).
+    """
+
+    count: int = 3
+    seed: int = 20
+    unlabelled_limit: int = -1
+
+
+@dataclass(frozen=True)
 class Recipe:
     """All choices of one training run."""
 
     split: SplitRecipe = field(default_factory=SplitRecipe)
     large: LargeRecipe = field(default_factory=LargeRecipe)
     student: StudentRecipe = field(default_factory=StudentRecipe)
+    folds: FoldsRecipe = field(default_factory=FoldsRecipe)
     window: int = 512
     stride: int = 128
     threads: int = 0

@@ -97,7 +97,7 @@ def propose(
             spans = [span for span in spans if span.score >= LEAST_ITEM]
         groups: dict[str, list[Candidate]] = {}
         for span in spans:
-            candidate = _candidate(text, (span.start, span.end), span.score, field, forms, tier, options)
+            candidate = candidate_at(text, (span.start, span.end), span.score, field, forms, tier, options)
             if candidate is not None:
                 groups.setdefault(candidate.normalised, []).append(candidate)
         merged = [_merge(group) for group in groups.values()]
@@ -106,9 +106,10 @@ def propose(
     return proposals
 
 
-def _candidate(
+def candidate_at(
     text: str, span: Span, score: float, field: FieldSpec, forms: Forms, tier: TierName, options: ValueOptions
 ) -> Candidate | None:
+    """The candidate a marked span stands for; ``None`` when it is no value of the field's type."""
     found = snap(text, span, field.type)
     if found is None:
         return None

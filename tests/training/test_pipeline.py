@@ -29,6 +29,7 @@ def test_everything_that_serving_needs_is_written(bills):
     assert written == {
         "split.json",
         "forms.json",
+        "out_of_fold.json",
         "policy.json",
         "recipe.yaml",
         "training.json",
@@ -78,7 +79,7 @@ def test_models_learned_the_task(bills):
         assert losses[-1] < 0.5 * losses[0]
     assert facts["data"]["unlabelled"] == 40
     assert facts["alignment"]["total"] == {"exact": 104}
-    assert set(facts["stage_seconds"]) == {"large", "teacher", "student"}
+    assert set(facts["stage_seconds"]) == {"large", "teacher", "student", "folds"}
     assert 3600 * facts["training_hours"] >= sum(facts["stage_seconds"].values()) - 0.1
 
 

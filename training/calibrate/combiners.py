@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from gateway.combine import Combiner, features
+from gateway.combine import Combiner, absence_features, features
+from gateway.evaluation.metrics import expected_values
 from gateway.policy import Chain
 from gateway.task import TaskSpec
 from gateway.values import canonical
@@ -40,6 +41,18 @@ def rows(observed: Sequence[Observed], evidence: Chain, task: TaskSpec, name: st
             )
             inputs.append(features(key, answers, valid=valid))
             targets.append(float(right))
+    return inputs, targets
+
+
+def absence_rows(observed: Sequence[Observed], evidence: Chain, task: TaskSpec, name: str) -> Rows:
+    """One row for every annotated document: what the tiers found against absence, and 1 when the field is absent."""
+    inputs: list[dict[str, float]] = []
+    targets: list[float] = []
+    for item in observed:
+        expected = expected_values(task, item.document, name)
+        if expected is not None:
+            inputs.append(absence_features({tier: item.answers(tier, task, name) for tier in evidence}))
+            targets.append(float(not expected))
     return inputs, targets
 
 
@@ -70,7 +83,20 @@ def fit_combiners(
         observed: documents that neither rules nor models were made from.
         strength: how strongly weights are drawn to the pooled ones.
     """
-    per_field: Mapping[str, Rows] = {name: rows(observed, evidence, task, name) for name in task.fields}
+    return _fit_fields({name: rows(observed, evidence, task, name) for name in task.fields}, strength)
+
+
+def fit_absence(
+    observed: Sequence[Observed], evidence: Chain, task: TaskSpec, *, strength: float = 10.0, least: int = 5
+) -> dict[str, Combiner]:
+    """A combiner for the answer "absent", for each field whose labels know at least ``least`` documents with and
+    ``least`` without a value: from fewer, absence cannot be learned."""
+    per_field = {name: absence_rows(observed, evidence, task, name) for name in task.fields}
+    known = {name: found for name, found in per_field.items() if least <= sum(found[1]) <= len(found[1]) - least}
+    return _fit_fields(known, strength)
+
+
+def _fit_fields(per_field: Mapping[str, Rows], strength: float) -> dict[str, Combiner]:
     names = sorted({key for inputs, _ in per_field.values() for row in inputs for key in row})
     if not names:
         return {}
@@ -88,6 +114,11 @@ def fit_combiners(
         weights = _fit(matrix(inputs), np.array(targets), pooled, strength) if inputs else pooled
         combiners[field] = Combiner(
             float(round(weights[0], 6)),
-            {name: float(round(weight, 6)) for name, weight in zip(names, weights[1:], strict=True)},
+            {
+                name: float(round(weight, 6))
+                for name, weight in zip(names, weights[1:], strict=True)
+                # Sources of other fields' rules never occur here.
+                if not name.startswith("by.") or any(name in row for row in inputs)
+            },
         )
     return combiners

@@ -13,7 +13,7 @@ from gateway.evaluation.metrics import expected_values
 from gateway.evaluation.provenance import hardware
 from gateway.policy import Policy, Threshold, all_chains, chain_name
 from gateway.task import TaskSpec
-from training.calibrate.combiners import fit_combiners
+from training.calibrate.combiners import fit_absence, fit_combiners
 from training.calibrate.outputs import Observed, estimate_costs
 from training.calibrate.thresholds import choose, trials
 
@@ -75,17 +75,19 @@ def calibrate(
     tiers: set[TierName] = set(calibration[0].outputs) if calibration else set()
     chains = [chain for chain in all_chains() if set(chain) <= tiers]
     combiners = {chain_name(chain): fit_combiners(development, chain, task) for chain in chains}
+    absence = {chain_name(chain): fit_absence(development, chain, task) for chain in chains}
     thresholds: dict[str, dict[str, dict[float, Threshold]]] = {}
     for chain in chains:
         for name in task.fields:
-            fitted = trials(development, chain, combiners, task, name)
-            held_out = trials(calibration, chain, combiners, task, name)
+            fitted = trials(development, chain, combiners, task, name, absence)
+            held_out = trials(calibration, chain, combiners, task, name, absence)
             thresholds.setdefault(chain_name(chain), {})[name] = {
                 target: choose(fitted, held_out, target, delta) for target in targets
             }
     return Policy(
         task=task.name,
         combiners=combiners,
+        absence={chain: fields for chain, fields in absence.items() if fields},
         thresholds=thresholds,
         versions=dict(versions),
         estimates=estimate_costs(calibration),

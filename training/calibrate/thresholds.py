@@ -3,46 +3,75 @@
 For one field, chain and target, every threshold λ of a fixed grid gives a hypothesis "among the present answers
 accepted at λ more than 1 − target are wrong". Given how many documents are accepted, the number of wrong ones is
 binomial, so p(λ) = P(Bin(accepted, 1 − target) ≤ errors) is a valid p-value. The hypotheses are tested at level δ in
-an order fixed beforehand: from the strictest threshold that would accept most *development* documents down to laxer,
-cheaper ones, until the first is not rejected. The last one rejected is used. The chance that the threshold used breaks
-the target is then at most δ, over the draw of the calibration documents (Angelopoulos et al. 2021, "Learn then Test",
-proposition on fixed-sequence testing). It holds for documents drawn like the calibration documents, for each field,
-chain and target by itself (no correction over the fields).
+an order fixed beforehand on *fitting* documents: from the threshold whose test they promise the most power, down to
+laxer, cheaper ones, until the first is not rejected. The last one rejected is used. The chance that the threshold used
+breaks the target is then at most δ, over the draw of the calibration documents (Angelopoulos et al. 2021, "Learn then
+Test", proposition on fixed-sequence testing). It holds for documents drawn like the calibration documents, for each
+field, chain and target by itself (no correction over the fields).
+
+"Absent" is an answer with a threshold of its own, which the fitting documents pair with each λ. Both kinds are tested,
+each on its own accepted answers, and a pair passes when both tests do: the larger of two valid p-values is valid for
+"one of the two is broken". Where the fitting documents do not promise that absence can be certified it is not tried;
+where they do, a second sequence without absence stands by, and each of the two gets half of δ.
+
+All stages of a chain share λ. One threshold a stage was tried (``benchmarks/thresholds.py``): with probabilities that
+are calibrated it saved nothing, and with few labels it cost.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gateway.combine import Combiner, most_probable
 from gateway.evaluation.bounds import binomial_tail, clopper_pearson_upper
 from gateway.evaluation.metrics import expected_values
-from gateway.policy import Chain, Threshold, chain_name
+from gateway.policy import AbsentThreshold, Chain, Threshold, chain_name
 from gateway.task import TaskSpec
 from training.calibrate.outputs import Observed
 
-#: Thresholds tried, strictest first; fixed, so that no calibration document shapes it.
-GRID = (0.995, 0.99, 0.98, 0.97, 0.96, 0.95, 0.94, 0.92, 0.9, 0.88, 0.85, 0.82, 0.78, 0.74, 0.7, 0.65, 0.6, 0.55, 0.5,
-        0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05, 0.0)  # fmt: skip
+#: Thresholds tried, strictest first; fixed, so that no calibration document shapes it. Even steps of log-odds.
+GRID = (*(round(1 / (1 + math.exp(-step / 4)), 4) for step in range(28, -13, -1)), 0.0)
+#: Errors added to those counted on fitting documents, so that few documents do not look better than they are.
+PRIOR_ERRORS = 0.5
 
-#: Share of development documents that the first threshold tested accepts at least.
-START_SHARE = 0.6
+
+@dataclass(frozen=True)
+class Stage:
+    """The most probable answer at one stage: its probability (−1: nothing known), whether right, whether a value."""
+
+    probability: float
+    right: bool
+    present: bool = True
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One document's best answer at every stage of a chain: its probability, and whether it is right. No answer:
-    probability −1."""
+    """One document's most probable answer at every stage of a chain."""
 
-    stages: tuple[tuple[float, bool], ...]
+    stages: tuple[Stage, ...]
 
-    def accepted(self, threshold: float) -> bool | None:
-        """Whether the answer of the first stage that passes ``threshold`` is right; ``None`` when none passes."""
-        for probability, right in self.stages:
-            if probability >= threshold:
-                return right
+    def accepted(self, threshold: float, absent: float | None = None) -> Stage | None:
+        """The first stage whose answer passes the threshold of its kind; ``None`` when none does."""
+        for stage in self.stages:
+            wanted = threshold if stage.present else absent
+            if wanted is not None and stage.probability >= wanted:
+                return stage
         return None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Accepted answers and errors among them, by kind."""
+
+    present: int
+    present_errors: int
+    absent: int = 0
+    absent_errors: int = 0
 
 
 def trials(
@@ -51,41 +80,76 @@ def trials(
     combiners: Mapping[str, Mapping[str, Combiner]],
     task: TaskSpec,
     name: str,
+    absence: Mapping[str, Mapping[str, Combiner]] | None = None,
 ) -> list[Trial]:
     """What the cascade would see of a field, stage by stage, in every document annotated for it."""
     kind = task.fields[name].type
     found: list[Trial] = []
     for item in observed:
-        if expected_values(task, item.document, name) is None:
+        expected = expected_values(task, item.document, name)
+        if expected is None:
             continue
-        stages: list[tuple[float, bool]] = []
+        stages: list[Stage] = []
         for length in range(1, len(chain) + 1):
             evidence = chain[:length]
-            # A chain whose tiers found nothing in development has none; like the cascade, the scores then decide.
+            # A chain whose tiers found nothing in the fitting documents has none; like the cascade, the scores decide.
             combiner = combiners.get(chain_name(evidence), {}).get(name)
             answers = {tier: item.answers(tier, task, name) for tier in evidence}
-            best, probability = most_probable(answers, combiner, kind, options=task.options)
-            stages.append((probability, best is not None and item.judge(best, task, name) is True))
+            best, probability = most_probable(
+                answers,
+                combiner,
+                kind,
+                options=task.options,
+                absence=(absence or {}).get(chain_name(evidence), {}).get(name),
+            )
+            if best is None or best.present:
+                right = best is not None and item.judge(best, task, name) is True
+                stages.append(Stage(probability, right))
+            else:
+                stages.append(Stage(probability, not expected, present=False))
         found.append(Trial(tuple(stages)))
     return found
 
 
-def count(found: Sequence[Trial], threshold: float) -> tuple[int, int]:
-    """How many trials are accepted at ``threshold``, and how many of those are wrong."""
-    judged = [right for trial in found if (right := trial.accepted(threshold)) is not None]
-    return len(judged), judged.count(False)
+#: A threshold for values, and one for "absent" where that may be accepted.
+_Pair = tuple[float, float | None]
+#: Reached by no probability: "absent" is not accepted.
+_NEVER = 2.0
 
 
-def _start(development: Sequence[Trial]) -> int:
-    """The grid index of the strictest threshold that accepts START_SHARE of the development trials, else the laxest.
+class _Table:
+    """Trials as arrays of shape [documents, stages], to count quickly."""
 
-    A stricter one would accept too few documents to certify anything; the test would end before it began.
-    """
-    for index, threshold in enumerate(GRID):
-        accepted, _ = count(development, threshold)
-        if accepted >= START_SHARE * len(development):
-            return index
-    return len(GRID) - 1
+    def __init__(self, found: Sequence[Trial]) -> None:
+        longest = max((len(trial.stages) for trial in found), default=0)
+        self.probability = np.full((len(found), longest), -1.0)
+        self.present = np.ones((len(found), longest), dtype=bool)
+        self.right = np.zeros((len(found), longest), dtype=bool)
+        for row, trial in enumerate(found):
+            for column, stage in enumerate(trial.stages):
+                self.probability[row, column] = stage.probability
+                self.present[row, column] = stage.present
+                self.right[row, column] = stage.right
+
+    def count(self, threshold: float, absents: Sequence[float | None]) -> NDArray[np.int64]:
+        """Counts at one threshold for values and each of several for "absent": [absents, 4], as in :class:`Counts`."""
+        wanted = np.array([_NEVER if absent is None else absent for absent in absents])[:, None, None]
+        passes = self.probability >= np.where(self.present, threshold, wanted)  # [absents, documents, stages]
+        first = passes & (np.cumsum(passes, axis=2) == 1)
+        present = first & self.present
+        absent = first & ~self.present
+        return np.stack(
+            [part.sum(axis=(1, 2)) for part in (present, present & ~self.right, absent, absent & ~self.right)], axis=1
+        )
+
+
+def count(found: Sequence[Trial], threshold: float, absent: float | None = None) -> Counts:
+    """What is accepted at these thresholds, and how much of it is wrong."""
+    return _count(_Table(found), threshold, absent)
+
+
+def _count(table: _Table, threshold: float, absent: float | None = None) -> Counts:
+    return Counts(*(int(number) for number in table.count(threshold, [absent])[0]))
 
 
 def labels_needed(error_rate: float, accepted_share: float, risk: float, delta: float) -> int | None:
@@ -108,33 +172,113 @@ def labels_needed(error_rate: float, accepted_share: float, risk: float, delta: 
     return round(high / accepted_share)
 
 
-def choose(development: Sequence[Trial], calibration: Sequence[Trial], target: float, delta: float) -> Threshold:
-    """The laxest certified threshold for ``target``, or an uncertified one that only steers escalation."""
+def _promise(accepted: int, errors: int, scale: float, risk: float) -> float:
+    """The p-value to expect on calibration documents, ``scale`` of them for each fitting document."""
+    number = int(accepted * scale)
+    return binomial_tail(round((errors + PRIOR_ERRORS) * scale), number, risk) if number else 1.0
+
+
+def _absent_pairs(fitting: _Table, risk: float) -> list[float | None]:
+    """For each λ of the grid the threshold for "absent": the laxest at which the fitting documents' absences err no
+    more, as a share, than their values do at λ (and never more than half of ``risk``)."""
+    pairs: list[float | None] = []
+    for threshold in GRID:
+        counts = fitting.count(threshold, [None, *GRID])
+        accepted, errors = counts[0, :2]
+        allowed = 0.5 * risk
+        if accepted:
+            allowed = min(max((errors + PRIOR_ERRORS) / accepted, 0.05 * risk), risk)
+        usable = (counts[1:, 2] > 0) & (counts[1:, 3] + PRIOR_ERRORS <= allowed * counts[1:, 2])
+        pairs.append(GRID[int(np.flatnonzero(usable)[-1])] if usable.any() else None)
+    return pairs
+
+
+def choose(fitting: Sequence[Trial], calibration: Sequence[Trial], target: float, delta: float) -> Threshold:
+    """The laxest certified threshold for ``target``, or an uncertified one that only steers escalation.
+
+    Args:
+        fitting: documents the combiners were fitted on; they settle which sequences are tested and where each begins.
+        calibration: documents nothing was made from.
+    """
     risk = 1.0 - target
-    documents = len(calibration)
-    certified: float | None = None
-    if development and calibration:
-        for threshold in GRID[_start(development) :]:
-            accepted, errors = count(calibration, threshold)
-            if not accepted or binomial_tail(errors, accepted, risk) > delta:
-                break
-            certified = threshold
-    if certified is not None:
-        accepted, errors = count(calibration, certified)
-        return Threshold(certified, True, accepted, errors, documents, clopper_pearson_upper(errors, accepted, delta))
-    steering = _steering(calibration, risk)
-    accepted, errors = count(calibration, steering)
-    needed = labels_needed(errors / accepted, accepted / documents, risk, delta) if accepted else None
-    bound = clopper_pearson_upper(errors, accepted, delta) if accepted else 1.0
-    return Threshold(steering, False, accepted, errors, documents, bound, needed)
+    seen = _Table(calibration)
+    if fitting and calibration:
+        sequences = _plan(_Table(fitting), risk, delta, len(calibration) / len(fitting))
+        for sequence in sequences:
+            certified = _last_passed(seen, sequence, risk, delta / len(sequences))
+            if certified is not None:
+                return _evidence(seen, certified, True, risk, delta / len(sequences))
+    return _evidence(seen, (_steering(seen, risk), None), False, risk, delta)
 
 
-def _steering(calibration: Sequence[Trial], risk: float) -> float:
-    """The laxest threshold with at most ``risk`` errors among accepted, else the one with the fewest."""
+def _last_passed(seen: _Table, sequence: Sequence[_Pair], risk: float, delta: float) -> _Pair | None:
+    """The last pair before the first that fails its tests."""
+    certified: _Pair | None = None
+    for threshold, absent in sequence:
+        found = _count(seen, threshold, absent)
+        if binomial_tail(found.present_errors, found.present, risk) > delta:
+            break
+        if absent is not None and binomial_tail(found.absent_errors, found.absent, risk) > delta:
+            break
+        certified = threshold, absent
+    return certified
+
+
+def _plan(fitting: _Table, risk: float, delta: float, scale: float) -> list[list[_Pair]]:
+    """The sequences of pairs to test, each at an equal part of δ, the better one first; from fitting documents alone.
+
+    A sequence begins where the tests promise the smallest p-value. Where "absent" is promised to pass there are two,
+    with it and without: failing to certify absence must not cost the values their certificate.
+    """
+
+    def begun(pairs: Sequence[float | None], indices: Sequence[int]) -> list[_Pair]:
+        promises: list[float] = []
+        for index in indices:
+            found = _count(fitting, GRID[index], pairs[index])
+            of_values = _promise(found.present, found.present_errors, scale, risk)
+            of_absences = _promise(found.absent, found.absent_errors, scale, risk) if pairs[index] is not None else 0.0
+            promises.append(max(of_values, of_absences))
+        first = indices[promises.index(min(promises))]
+        return list(zip(GRID, pairs, strict=True))[first:]
+
+    everywhere = range(len(GRID))
+    plain = begun([None] * len(GRID), everywhere)
+    if fitting.present.all():
+        return [plain]
+    pairs = _absent_pairs(fitting, risk)
+    usable = [
+        index
+        for index in everywhere
+        if pairs[index] is not None
+        for found in [_count(fitting, GRID[index], pairs[index])]
+        if _promise(found.absent, found.absent_errors, scale, risk) <= delta / 2
+    ]
+    # Laxer λ are paired with laxer absences, so from the first usable one on there is always a pair.
+    return [begun(pairs, range(usable[0], len(GRID))), plain] if usable else [plain]
+
+
+def _evidence(calibration: _Table, pair: _Pair, certified: bool, risk: float, delta: float) -> Threshold:
+    """A threshold with what was seen at it."""
+    value, absent = pair
+    found = _count(calibration, value, absent)
+    documents = len(calibration.probability)
+    bound = clopper_pearson_upper(found.present_errors, found.present, delta) if found.present else 1.0
+    needed = None
+    if not certified and found.present:
+        needed = labels_needed(found.present_errors / found.present, found.present / documents, risk, delta)
+    of_absent = None
+    if absent is not None:
+        upper = clopper_pearson_upper(found.absent_errors, found.absent, delta)
+        of_absent = AbsentThreshold(absent, found.absent, found.absent_errors, upper)
+    return Threshold(value, certified, found.present, found.present_errors, documents, bound, needed, of_absent)
+
+
+def _steering(calibration: _Table, risk: float) -> float:
+    """The laxest threshold with at most ``risk`` errors among accepted values, else the one with the fewest."""
     best, fewest = GRID[0], 2.0
     for threshold in GRID:
-        accepted, errors = count(calibration, threshold)
-        rate = max(errors / accepted, risk) if accepted else 1.0
+        found = _count(calibration, threshold)
+        rate = max(found.present_errors / found.present, risk) if found.present else 1.0
         if rate <= fewest:
             best, fewest = threshold, rate
     return best

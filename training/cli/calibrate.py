@@ -35,11 +35,12 @@ def calibrate(task: str, data: Path, part: str, targets: tuple[float, ...], allo
 
     Takes minutes: models are run once over both parts, and their outputs are kept for the next time.
     """
+    from gateway.tiers.forms import Forms
     from gateway.tiers.loading import load_model_tiers
     from gateway.tiers.rules.tier import RulesTier
     from training.card import update_certified
     from training.cli.train import _show
-    from training.pipeline import calibrate_task, write_split
+    from training.pipeline import OUT_OF_FOLD, calibrate_task, out_of_fold, write_split
     from training.recipe import load_recipe, recipe_of
 
     home = current_home()
@@ -65,10 +66,13 @@ def calibrate(task: str, data: Path, part: str, targets: tuple[float, ...], allo
             tiers[name] = tier
         else:
             click.echo(f"calibrating without {name}: {status.problem}", err=True)
+    models = home.models / task
+    development = split.select(documents, "development")
+    learned_from = [*split.select(documents, "train"), *development]
     policy = calibrate_task(
         spec,
         tiers,
-        split.select(documents, "development"),
+        development,
         held_out,
         targets,
         home.path / ".cascade" / "train" / task / "outputs",
@@ -78,6 +82,7 @@ def calibrate(task: str, data: Path, part: str, targets: tuple[float, ...], allo
             "part": part,
             "seen_allowed": allow_seen,
         },
+        out_of_fold=out_of_fold(models / OUT_OF_FOLD, spec, Forms.load(models / "forms.json"), learned_from),
     )
     policy.save(home.models / task / "policy.json")
     update_certified(home.models / task / "CARD.md", spec, policy)

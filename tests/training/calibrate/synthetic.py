@@ -17,16 +17,16 @@ def candidate(value: str, score: float, source: str = "test") -> Candidate:
     return Candidate(value, value, value.lower(), ((0, 1),), score, source)
 
 
-def output(score_of: dict[str, float], name: str = "shop", seconds: float = 0.0) -> TierOutput:
+def output(score_of: dict[str, float], name: str = "shop", seconds: float = 0.0, source: str = "test") -> TierOutput:
     """A tier's candidates for one field, in the order given."""
-    found = Proposal(tuple(candidate(value, score) for value, score in score_of.items()))
+    found = Proposal(tuple(candidate(value, score, source) for value, score in score_of.items()))
     return TierOutput({name: found}, Work(seconds, seconds, 5))
 
 
 def observed(label: object, identifier: str = "1", **found: dict[str, float]) -> Observed:
     """A document with one label and what each tier found: ``observed("a", student={"a": 0.9})``."""
     document = LabelledDocument(identifier, identifier, {"shop": label})  # type: ignore[dict-item]
-    return Observed(document, {tier: output(scores) for tier, scores in found.items()})  # type: ignore[misc]
+    return Observed(document, {tier: output(scores, source=tier) for tier, scores in found.items()})  # type: ignore[misc]
 
 
 class NoisyTier:

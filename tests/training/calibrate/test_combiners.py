@@ -91,7 +91,9 @@ def penalised(combiner, prior, inputs, targets):
     for row, target in zip(inputs, targets, strict=True):
         total = combiner[""] + sum(weight * row.get(name, 0.0) for name, weight in combiner.items() if name)
         loss += math.log1p(math.exp(-abs(total))) + max(total, 0.0) - target * total
-    distance = sum((0.1 if name == "" else 1.0) * (weight - prior[name]) ** 2 for name, weight in combiner.items())
+    distance = sum(
+        (0.1 if name == "" else 1.0) * (weight - prior.get(name, 0.0)) ** 2 for name, weight in combiner.items()
+    )
     return loss + STRENGTH / 2 * distance
 
 

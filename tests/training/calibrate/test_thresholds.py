@@ -12,7 +12,7 @@ from gateway.evaluation.bounds import clopper_pearson_upper, labels_to_certify
 from gateway.evaluation.dataset import LabelledDocument
 from tests.training.calibrate.synthetic import TASK, observed, output
 from training.calibrate.outputs import Observed
-from training.calibrate.thresholds import GRID, Trial, choose, count, labels_needed, trials
+from training.calibrate.thresholds import GRID, Counts, Stage, Trial, choose, count, labels_needed, trials
 
 DELTA, TARGET = 0.05, 0.9
 REPEATS = 400
@@ -20,10 +20,15 @@ REPEATS = 400
 ALLOWED = REPEATS * DELTA + 3 * math.sqrt(REPEATS * DELTA * (1 - DELTA))
 
 
+def trial(stages):
+    """A document's answers, each written as (probability, right) or (probability, right, present)."""
+    return Trial(tuple(Stage(*stage) for stage in stages))
+
+
 def single(rng, risk_of):
     """A trial of one tier that is wrong with probability ``risk_of(p)`` when it says p."""
     probability = rng.betavariate(4, 1)
-    return Trial(((probability, rng.random() >= risk_of(probability)),))
+    return trial(((probability, rng.random() >= risk_of(probability)),))
 
 
 def staged(rng, risk_of):
@@ -36,7 +41,15 @@ def staged(rng, risk_of):
             continue
         probability = min(0.999, max(0.0, (1 - hard * (1 - skill)) ** 0.5 + rng.gauss(0, 0.1)))
         stages.append((probability, rng.random() >= max(risk_of(probability), 0.2 * hard * (1 - skill))))
-    return Trial(tuple(stages))
+    return trial(tuple(stages))
+
+
+def sometimes_absent(rng, risk_of):
+    """As ``staged``, in a field that half the documents lack: a surer tier says so more often, and is wrong less."""
+    value = staged(rng, risk_of)
+    if rng.random() < 0.5:
+        return value
+    return Trial(tuple(Stage(seen.probability, seen.right, seen.probability < 0) for seen in value.stages))
 
 
 def overconfident(probability):
@@ -56,23 +69,32 @@ def upside_down(probability):
     return 0.02 + 0.3 * probability
 
 
-@pytest.mark.parametrize("draw", [single, staged])
+@pytest.mark.parametrize("draw", [single, staged, sometimes_absent])
 @pytest.mark.parametrize("risk_of", [overconfident, shrunk, constant, upside_down])
 def test_the_share_of_broken_promises_is_at_most_delta(draw, risk_of):
     rng = random.Random(f"{draw.__name__} {risk_of.__name__}")
     population = [draw(rng, risk_of) for _ in range(3000)]
-    truth = {threshold: count(population, threshold) for threshold in GRID}
-    broken = certified = 0
+    fitting, size = (400, 800) if draw is sometimes_absent else (60, 150)
+    truth = {}
+    broken = certified = absences = 0
     for _ in range(REPEATS):
-        chosen = choose(rng.choices(population, k=60), rng.choices(population, k=150), TARGET, DELTA)
+        chosen = choose(rng.choices(population, k=fitting), rng.choices(population, k=size), TARGET, DELTA)
         if chosen.certified:
             certified += 1
-            accepted, errors = truth[chosen.value]
-            broken += errors > (1 - TARGET) * accepted
+            pair = chosen.value, chosen.absent.value if chosen.absent else None
+            if pair not in truth:
+                truth[pair] = count(population, *pair)
+            found = truth[pair]
+            absences += found.absent > 0
+            broken += found.present_errors > (1 - TARGET) * found.present or (
+                found.absent_errors > (1 - TARGET) * found.absent
+            )
     assert broken <= ALLOWED
     if risk_of is shrunk:
         # A promise that is never given is easily kept.
         assert certified > 0.5 * REPEATS
+        if draw is sometimes_absent:
+            assert absences > 0.3 * REPEATS
 
 
 def test_thresholds_that_are_only_ever_just_too_lax_are_rarely_certified():
@@ -89,9 +111,9 @@ def test_thresholds_that_are_only_ever_just_too_lax_are_rarely_certified():
 
 @pytest.mark.parametrize(("target", "labels"), [(0.95, 59), (0.98, 149), (0.99, 299)])
 def test_how_many_labels_without_an_error_certify(target, labels):
-    development = [Trial(((0.999, True),))] * 100
-    assert choose(development, [Trial(((0.999, True),))] * labels, target, DELTA).certified
-    refused = choose(development, [Trial(((0.999, True),))] * (labels - 1), target, DELTA)
+    development = [trial(((0.999, True),))] * 100
+    assert choose(development, [trial(((0.999, True),))] * labels, target, DELTA).certified
+    refused = choose(development, [trial(((0.999, True),))] * (labels - 1), target, DELTA)
     assert not refused.certified
     assert refused.labels_needed == labels
     assert labels_needed(0.0, 1.0, 1 - target, DELTA) == labels_to_certify(1 - target, DELTA) == labels
@@ -109,7 +131,7 @@ def test_errors_cost_labels_and_too_many_cannot_be_outweighed():
 
 
 def test_a_target_that_cannot_be_certified_is_reported_with_what_was_seen():
-    calibration = [Trial(((0.9, number % 4 > 0),)) for number in range(40)]
+    calibration = [trial(((0.9, number % 4 > 0),)) for number in range(40)]
     far = choose(calibration, calibration, 0.97, DELTA)
     assert not far.certified
     assert far.documents == 40
@@ -123,7 +145,7 @@ def test_a_target_that_cannot_be_certified_is_reported_with_what_was_seen():
 
 def test_an_uncertified_threshold_escalates_what_is_likely_wrong():
     """It is the laxest that kept to the target on what was seen."""
-    calibration = [Trial(((0.96, True),))] * 9 + [Trial(((0.8, number % 2 > 0),)) for number in range(10)]
+    calibration = [trial(((0.96, True),))] * 9 + [trial(((0.8, number % 2 > 0),)) for number in range(10)]
     found = choose(calibration, calibration, 0.9, DELTA)
     assert not found.certified
     assert 0.8 < found.value <= 0.96
@@ -132,17 +154,17 @@ def test_an_uncertified_threshold_escalates_what_is_likely_wrong():
 
 def test_a_threshold_that_fails_ends_the_search():
     """Going on past it until some laxer one happens to pass would test many times and promise as if only once."""
-    development = [Trial(((0.9, True),))] * 50
-    surest = [Trial(((0.9, number >= 6),)) for number in range(30)]
-    others = [Trial(((0.5, True),))] * 200
-    assert count(surest + others, 0.5) == (230, 6)
+    development = [trial(((0.9, True),))] * 50
+    surest = [trial(((0.9, number >= 6),)) for number in range(30)]
+    others = [trial(((0.5, True),))] * 200
+    assert count(surest + others, 0.5) == Counts(230, 6)
     assert not choose(development, surest + others, TARGET, DELTA).certified
     assert choose(development, others, TARGET, DELTA).certified is False  # nothing is accepted where it starts
 
 
 def test_a_certified_threshold_carries_its_evidence():
-    development = [Trial(((0.9, True),))] * 50
-    calibration = [Trial(((0.9, number != 0),)) for number in range(80)] + [Trial(((0.2, False),))] * 20
+    development = [trial(((0.9, True),))] * 50
+    calibration = [trial(((0.9, number != 0),)) for number in range(80)] + [trial(((0.2, False),))] * 20
     found = choose(development, calibration, TARGET, DELTA)
     assert found.certified
     assert (found.accepted, found.errors, found.documents) == (80, 1, 100)
@@ -153,42 +175,51 @@ def test_a_certified_threshold_carries_its_evidence():
 
 @pytest.mark.parametrize(("development", "calibration"), [(0, 0), (0, 100), (100, 0), (1, 1)])
 def test_without_enough_documents_nothing_is_certified(development, calibration):
-    right = Trial(((0.99, True),))
+    right = trial(((0.99, True),))
     found = choose([right] * development, [right] * calibration, TARGET, DELTA)
     assert not found.certified
     assert found.documents == calibration
 
 
 def test_tiers_that_found_nothing_certify_nothing():
-    nothing = [Trial(((-1.0, False),))] * 100
+    nothing = [trial(((-1.0, False),))] * 100
     found = choose(nothing, nothing, TARGET, DELTA)
     assert (found.certified, found.accepted, found.errors) == (False, 0, 0)
 
 
 probabilities = st.sampled_from([-1.0, 0.0, 0.1, 0.3, 0.52, 0.7, 0.83, 0.9, 0.955, 0.99, 0.999])
-stage = st.tuples(probabilities, st.booleans()).map(lambda pair: (pair[0], pair[1] and pair[0] >= 0))
+stage = st.tuples(probabilities, st.booleans(), st.booleans()).map(
+    lambda seen: (seen[0], seen[1] and seen[0] >= 0, seen[2] or seen[0] < 0)
+)
 sets = st.integers(1, 3).flatmap(
     lambda stages: st.lists(
-        st.lists(stage, min_size=stages, max_size=stages).map(lambda row: Trial(tuple(row))), max_size=40
+        st.lists(stage, min_size=stages, max_size=stages).map(lambda row: trial(tuple(row))), max_size=40
     )
 )
 targets = st.sampled_from([0.5, 0.7, 0.8, 0.9, 0.95])
 
 
-@given(sets, st.sampled_from(GRID))
-def test_what_is_accepted_is_decided_at_the_first_stage_that_passes(found, threshold):
-    accepted, errors = count(found, threshold)
-    judged = []
-    for trial in found:
-        passing = [right for probability, right in trial.stages if probability >= threshold]
-        if passing:
-            judged.append(passing[0])
-    assert (accepted, errors) == (len(judged), judged.count(False))
+@given(sets, st.sampled_from(GRID), st.none() | st.sampled_from(GRID))
+def test_what_is_accepted_is_decided_at_the_first_stage_that_passes(found, threshold, absent):
+    judged = {True: [], False: []}
+    for document in found:
+        for seen in document.stages:
+            wanted = threshold if seen.present else absent
+            if wanted is not None and seen.probability >= wanted:
+                judged[seen.present].append(seen.right)
+                break
+    values, absences = judged[True], judged[False]
+    expected = Counts(len(values), values.count(False), len(absences), absences.count(False))
+    assert count(found, threshold, absent) == expected
 
 
 @given(sets, st.sampled_from(GRID), st.sampled_from(GRID))
 def test_a_laxer_threshold_accepts_no_fewer(found, one, other):
-    assert count(found, max(one, other))[0] <= count(found, min(one, other))[0]
+    def accepted(threshold):
+        seen = count(found, threshold, threshold)
+        return seen.present + seen.absent
+
+    assert accepted(max(one, other)) <= accepted(min(one, other))
 
 
 @given(sets, sets, targets, st.floats(0.01, 0.4))
@@ -196,7 +227,12 @@ def test_the_evidence_is_what_the_threshold_accepts(development, calibration, ta
     found = choose(development, calibration, target, delta)
     assert found.value in GRID
     assert found.documents == len(calibration)
-    assert (found.accepted, found.errors) == count(calibration, found.value)
+    seen = count(calibration, found.value, found.absent.value if found.absent else None)
+    assert (found.accepted, found.errors) == (seen.present, seen.present_errors)
+    if found.absent:
+        assert found.certified
+        assert (found.absent.accepted, found.absent.errors) == (seen.absent, seen.absent_errors)
+        assert found.absent.bound <= 1 - target + 1e-9
     if found.certified:
         assert found.accepted > 0
         assert found.bound <= 1 - target + 1e-9
@@ -208,13 +244,13 @@ def test_the_evidence_is_what_the_threshold_accepts(development, calibration, ta
 def test_fewer_errors_never_make_a_threshold_stricter(development, calibration, target, data):
     before = choose(development, calibration, target, DELTA)
     mended = [
-        Trial(
+        trial(
             tuple(
-                (probability, right or (probability >= 0 and data.draw(st.booleans())))
-                for probability, right in trial.stages
+                (seen.probability, seen.right or (seen.probability >= 0 and data.draw(st.booleans())), seen.present)
+                for seen in document.stages
             )
         )
-        for trial in calibration
+        for document in calibration
     ]
     after = choose(development, mended, target, DELTA)
     if before.certified:
@@ -245,17 +281,17 @@ def test_trials_see_what_the_cascade_sees_stage_by_stage():
     found = trials(data, ("student", "large"), combiners, TASK, "shop")
     # The document that is not annotated is left out; in the one whose field is absent every answer is wrong.
     assert len(found) == 4
-    assert [[right for _, right in trial.stages] for trial in found] == [
+    assert [[seen.right for seen in document.stages] for document in found] == [
         [True, True],
         [False, True],
         [False, False],
         [False, False],
     ]
-    assert found[0].stages[0][0] == pytest.approx(0.9)
-    assert found[0].stages[1][0] == pytest.approx(81 / 82)
-    assert [probability for probability, _ in found[2].stages] == [-1.0, -1.0]
+    assert found[0].stages[0].probability == pytest.approx(0.9)
+    assert found[0].stages[1].probability == pytest.approx(81 / 82)
+    assert [seen.probability for seen in found[2].stages] == [-1.0, -1.0]
 
 
 def test_without_a_combiner_the_tiers_own_scores_decide():
-    (trial,) = trials([observed("a", "1", student={"a": 0.7, "b": 0.6})], ("student",), {"student": {}}, TASK, "shop")
-    assert trial.stages == ((0.7, True),)
+    (found,) = trials([observed("a", "1", student={"a": 0.7, "b": 0.6})], ("student",), {"student": {}}, TASK, "shop")
+    assert found.stages == (Stage(0.7, True),)
