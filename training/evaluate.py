@@ -48,7 +48,7 @@ def network_scorer(
     documents: Sequence[LabelledDocument], encoder: TextEncoder, pad_id: int, task: TaskSpec, forms: Forms
 ) -> Callable[[nn.Module, int], str]:
     """A callback for the training loop that says the network's F1 on ``documents``."""
-    encodings = [encoder.encode(document.text) for document in documents]
+    encodings = [encoder.encode(document.text, document.context) for document in documents]
 
     def score(network: nn.Module, _epoch: int) -> str:
         found = token_probabilities(network, encoder, encodings, pad_id, description="scoring")
@@ -62,7 +62,7 @@ def onnx_scorer(
     documents: Sequence[LabelledDocument], encoder: TextEncoder, pad_id: int, task: TaskSpec, forms: Forms
 ) -> Callable[[Path], float]:
     """Micro F1 (0 to 100) of an ONNX file on ``documents``."""
-    encodings = [encoder.encode(document.text) for document in documents]
+    encodings = [encoder.encode(document.text, document.context) for document in documents]
 
     def score(model: Path) -> float:
         tier = ModelTier(

@@ -22,13 +22,15 @@ class Example:
 
     ``ids``: ``[T]`` with special tokens. ``targets``: ``[T, F]`` tags or ``IGNORE`` (special tokens, fields not
     annotated). ``occurrences``: a field to the token ranges where its value stands; they are rivals for one label.
-    ``soft``: ``[T, F, 3]`` teacher probabilities, or ``None``.
+    ``soft``: ``[T, F, 3]`` teacher probabilities, or ``None``. ``lead``: tokens before the document's own, which carry
+    no target.
     """
 
     ids: NDArray[np.int64]
     targets: NDArray[np.int64]
     occurrences: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     soft: NDArray[np.float32] | None = None
+    lead: int = 1
 
 
 def token_range(offsets: NDArray[np.int32], start: int, end: int) -> tuple[int, int] | None:
@@ -52,13 +54,13 @@ def make_examples(
     """
     examples: list[Example] = []
     for window in encoder.windows(encoding):
-        size = len(window.ids)
+        size, lead = len(window.ids), window.lead
         targets = np.full((size, len(fields)), IGNORE, dtype=np.int64)
         occurrences: dict[int, list[tuple[int, int]]] = {}
         for index, name in enumerate(fields):
             if name not in spans:
                 continue
-            targets[1:-1, index] = OUTSIDE
+            targets[window.own, index] = OUTSIDE
             for start, end in spans[name]:
                 tokens = token_range(encoding.offsets, start, end)
                 if tokens is None or tokens[0] >= window.end or tokens[1] <= window.start:
@@ -66,17 +68,17 @@ def make_examples(
                 if tokens[0] < window.start or tokens[1] > window.end:
                     # The window's edge cuts the value: its tokens here are neither outside nor a whole value.
                     left, right = max(tokens[0], window.start), min(tokens[1], window.end)
-                    targets[left - window.start + 1 : right - window.start + 1, index] = IGNORE
+                    targets[left - window.start + lead : right - window.start + lead, index] = IGNORE
                     continue
-                first, last = tokens[0] - window.start + 1, tokens[1] - window.start + 1
+                first, last = tokens[0] - window.start + lead, tokens[1] - window.start + lead
                 targets[first:last, index] = INSIDE
                 targets[first, index] = BEGIN
                 occurrences.setdefault(index, []).append((first, last))
         window_soft = None
         if soft is not None:
             window_soft = np.zeros((size, len(fields), 3), dtype=np.float32)
-            window_soft[1:-1] = soft[window.start : window.end]
-        examples.append(Example(window.ids, targets, occurrences, window_soft))
+            window_soft[window.own] = soft[window.start : window.end]
+        examples.append(Example(window.ids, targets, occurrences, window_soft, lead))
     return examples
 
 
@@ -109,7 +111,7 @@ def collate(examples: Sequence[Example], pad_id: int) -> Batch:
         targets[row, :size] = torch.from_numpy(example.targets)
         if soft is not None and soft_mask is not None and example.soft is not None:
             soft[row, :size] = torch.from_numpy(example.soft)
-            soft_mask[row, 1 : size - 1] = True
+            soft_mask[row, example.lead : size - 1] = True
     return Batch(ids, mask, targets, [example.occurrences for example in examples], soft, soft_mask)
 
 

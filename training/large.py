@@ -80,6 +80,8 @@ def save_adapter(
     tokenizer: Path,
     base_sha256: str,
     directory: Path,
+    *,
+    context_tokens: int = 0,
 ) -> None:
     """Write adapter.safetensors (float16), tokenizer.json and, last, config.json: it never names missing files."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -106,6 +108,7 @@ def save_adapter(
             "fields": list(fields),
             "window": recipe.window,
             "stride": recipe.stride,
+            "context_tokens": context_tokens,
             "pad_id": pad_id,
             "mode": "int8",
             "digests": {name: file_digest(directory / name) for name in (ADAPTER, "tokenizer.json")},

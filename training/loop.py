@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from gateway.errors import TrainingDiverged
 from gateway.files import replacing
 from training.examples import IGNORE, Batch, Example, batches_by_tokens, collate
 from training.losses import hard_loss, occurrence_weights, soft_loss
@@ -45,6 +48,13 @@ class LoopSettings:
     # ones.
     unlabelled_share: float = 1.0
     seed: int = 0
+
+
+#: An epoch has made the model worse when its mean loss is this many times the least so far, and this much above it:
+#: between good epochs losses differ by less, a collapse is far beyond.
+_WORSE_TIMES, _WORSE_BY = 1.5, 0.02
+#: How often such an epoch is undone and the learning rate halved before training gives up.
+MOST_ROLLBACKS = 3
 
 
 @dataclass
@@ -90,11 +100,18 @@ def train(
     with the same settings, examples and ``inputs`` continues from it with the same random streams, so an interrupted
     run ends as an uninterrupted one does.
 
+    A rate that is too high for some data makes a model collapse and never recover. So an epoch whose loss is far above
+    the least so far is undone (the state before it is put back) and done again at half the rate; its record stays, with
+    ``undone``.
+
     Args:
         inputs: a fingerprint of everything else that shapes the result (labels, spans, base, teacher); a checkpoint
             made with another one is not continued.
         model: ``model(input_ids, attention_mask)`` gives logits ``[B, T, F, 3]``.
         evaluate: called after every epoch; its text is shown beside the loss.
+
+    Raises:
+        TrainingDiverged: at every rate that was tried.
     """
     trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     head = [parameter for name, parameter in trainable.items() if name.startswith("head.")]
@@ -108,7 +125,7 @@ def train(
     )
     lengths = [len(example.ids) for example in examples]
     history: list[dict[str, float]] = []
-    first_epoch, step = 0, 0
+    epoch, step, rate = 0, 0, 1.0
     fingerprint = {
         "settings": asdict(settings),
         "examples": len(examples),
@@ -122,12 +139,13 @@ def train(
                 for name, parameter in trainable.items():
                     parameter.copy_(state["parameters"][name])
             optimizer.load_state_dict(state["optimizer"])
-            first_epoch, step, history = state["epoch"], state["step"], state["history"]
-            print(f"{description}: resuming after epoch {first_epoch} of {settings.epochs}", flush=True)
+            epoch, step, rate, history = state["epoch"], state["step"], state.get("rate", 1.0), state["history"]
+            print(f"{description}: resuming after epoch {epoch} of {settings.epochs}", flush=True)
     unlabelled = [bool((example.targets == IGNORE).all()) for example in examples]
     plan = [_epoch_batches(lengths, unlabelled, settings, epoch) for epoch in range(settings.epochs)]
     total = sum(math.ceil(len(batches) / settings.accumulation) for batches in plan)
-    for epoch in range(first_epoch, settings.epochs):
+    while epoch < settings.epochs:
+        before = _snapshot(trainable, optimizer, step)
         # Streams depend on the epoch alone, so a resumed run draws what the first would have drawn.
         torch.manual_seed(settings.seed * 1000 + epoch)
         generator = torch.Generator().manual_seed(settings.seed * 1000 + epoch)
@@ -147,7 +165,7 @@ def train(
             (loss / settings.accumulation).backward()
             losses.append(float(loss.detach()))
             if number % settings.accumulation == 0 or number == len(plan[epoch]):
-                factor = _schedule(step, total, settings.warmup)
+                factor = rate * _schedule(step, total, settings.warmup)
                 for group in optimizer.param_groups:
                     group["lr"] = group["base"] * factor
                 nn.utils.clip_grad_norm_(trainable.values(), settings.clip)
@@ -156,11 +174,30 @@ def train(
                 step += 1
             progress.set_postfix(loss=f"{np.mean(losses[-50:]):.4f}")
         record = {"epoch": epoch + 1, "loss": float(np.mean(losses)), "seconds": time.perf_counter() - started}
-        history.append(record)
-        note = evaluate(model, epoch + 1) if evaluate else ""
-        print(
-            f"{description}: epoch {epoch + 1} loss {record['loss']:.4f} {record['seconds']:.0f} s {note}", flush=True
-        )
+        least = min((past["loss"] for past in history if "undone" not in past), default=math.inf)
+        if _is_worse(record["loss"], least):
+            history.append({**record, "undone": 1.0})
+            rate /= 2
+            undone = sum("undone" in past for past in history)
+            if undone > MOST_ROLLBACKS:
+                raise TrainingDiverged(
+                    f"{description}: the loss rose to {record['loss']:.3g} (from {least:.3g}) at every rate that was"
+                    f" tried, the last of them {2 * rate:g} times the recipe's; set a lower learning_rate"
+                )
+            step = _restore(before, trainable, optimizer)
+            print(
+                f"{description}: epoch {epoch + 1} loss {record['loss']:.4f}, far above {least:.4f}: undone,"
+                f" to be done again at {rate:g} times the learning rate",
+                flush=True,
+            )
+        else:
+            history.append(record)
+            note = evaluate(model, epoch + 1) if evaluate else ""
+            print(
+                f"{description}: epoch {epoch + 1} loss {record['loss']:.4f} {record['seconds']:.0f} s {note}",
+                flush=True,
+            )
+            epoch += 1
         if checkpoint is not None:
             with replacing(checkpoint) as temporary:
                 torch.save(
@@ -168,13 +205,43 @@ def train(
                         "fingerprint": fingerprint,
                         "parameters": {name: parameter.detach() for name, parameter in trainable.items()},
                         "optimizer": optimizer.state_dict(),
-                        "epoch": epoch + 1,
+                        "epoch": epoch,
                         "step": step,
+                        "rate": rate,
                         "history": history,
                     },
                     temporary,
                 )
     return history
+
+
+def _is_worse(loss: float, least: float) -> bool:
+    if not math.isfinite(loss):
+        return True
+    return loss > _WORSE_TIMES * least and loss > least + _WORSE_BY
+
+
+def _snapshot(
+    trainable: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer, step: int
+) -> tuple[dict[str, Tensor], dict[str, Any], int]:
+    return (
+        {name: parameter.detach().clone() for name, parameter in trainable.items()},
+        copy.deepcopy(optimizer.state_dict()),
+        step,
+    )
+
+
+def _restore(
+    snapshot: tuple[dict[str, Tensor], dict[str, Any], int],
+    trainable: Mapping[str, nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+) -> int:
+    parameters, state, step = snapshot
+    with torch.no_grad():
+        for name, parameter in trainable.items():
+            parameter.copy_(parameters[name])
+    optimizer.load_state_dict(state)
+    return step
 
 
 def _epoch_batches(

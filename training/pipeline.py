@@ -145,18 +145,32 @@ class Pipeline:
     def encoder(self, base: str) -> TextEncoder:
         """The text encoder of a base, with the recipe's windows."""
         return TextEncoder(
-            self.base_directories[base] / "tokenizer.json", window=self.recipe.window, stride=self.recipe.stride
+            self.base_directories[base] / "tokenizer.json",
+            window=self.recipe.window,
+            stride=self.recipe.stride,
+            context_tokens=self.context_tokens,
         )
 
+    @property
+    def context_tokens(self) -> int:
+        """Tokens of context that the models read: none where no training document has one."""
+        has_context = any(document.context for document in self.parts["train"])
+        return self.recipe.context_tokens if has_context else 0
+
+    @property
+    def _reading(self) -> tuple[int, ...]:
+        """What shapes how models read a document, for fingerprints."""
+        return (self.recipe.window, self.recipe.stride, *filter(None, [self.context_tokens]))
+
     def _inputs(self, *more: Any) -> str:
-        ids = [(item.id, item.text_digest, item.labels) for item in self.parts["train"]]
+        ids = [(item.id, item.input_digest, item.labels) for item in self.parts["train"]]
         return fingerprint(ids, self.alignment, [dict(found) for found in self.aligned], *more)
 
     def _examples(self, encoder: TextEncoder) -> list[Example]:
         return [
             example
             for document, spans in zip(self.parts["train"], self.aligned, strict=True)
-            for example in make_examples(encoder, encoder.encode(document.text), spans, self.fields)
+            for example in make_examples(encoder, encoder.encode(document.text, document.context), spans, self.fields)
         ]
 
     def _train_large(self) -> None:
@@ -167,7 +181,7 @@ class Pipeline:
         directory = self.out / "large"
         base_sha256 = self.bases[recipe.base].files["model.safetensors"].sha256
 
-        inputs = self._inputs(asdict(recipe), base_sha256, self.recipe.window, self.recipe.stride)
+        inputs = self._inputs(asdict(recipe), base_sha256, *self._reading)
 
         def work() -> dict[str, Any]:
             network = large.build(recipe, base, len(self.fields))
@@ -175,7 +189,16 @@ class Pipeline:
             checkpoint = self.work / "large.pt"
             examples = self._examples(encoder)
             history = large.train_large(network, examples, recipe, vocabulary, checkpoint, scorer, inputs)
-            large.save_adapter(network, self.recipe, self.fields, vocabulary.pad, tokenizer, base_sha256, directory)
+            large.save_adapter(
+                network,
+                self.recipe,
+                self.fields,
+                vocabulary.pad,
+                tokenizer,
+                base_sha256,
+                directory,
+                context_tokens=self.context_tokens,
+            )
             return {"history": history}
 
         self.large_report = self.stages.stage("large", inputs, [directory / "config.json"], work)
@@ -191,13 +214,13 @@ class Pipeline:
 
             network = load_merged(self.out / "large", self.base_directories[base])
             pad = large.special_tokens(self.base_directories[base] / "tokenizer.json").pad
-            encodings = [encoder.encode(document.text) for document in documents]
+            encodings = [encoder.encode(document.text, document.context) for document in documents]
             found = token_probabilities(network, encoder, encodings, pad, description="teacher")
             save_probabilities(path, [document.id for document in documents], found)
             return {"documents": len(documents), "tokens": sum(len(encoding) for encoding in encodings)}
 
         digest = file_digest(self.out / "large" / "adapter.safetensors")
-        inputs = fingerprint(digest, [(document.id, document.text_digest) for document in documents])
+        inputs = fingerprint(digest, [(document.id, document.input_digest) for document in documents])
         self.stages.stage("teacher", inputs, [path], work)
         self.teacher_path = path
 
@@ -211,10 +234,10 @@ class Pipeline:
             *((document, {}) for document in unlabelled),
         ]
         for document, spans in pairs:
-            encoding = encoder.encode(document.text)
+            encoding = encoder.encode(document.text, document.context)
             if not len(encoding):
                 continue
-            soft = transfer(probabilities[document.id], teacher.encode(document.text), encoding)
+            soft = transfer(probabilities[document.id], teacher.encode(document.text, document.context), encoding)
             examples += make_examples(encoder, encoding, spans, self.fields, soft)
         return examples
 
@@ -226,7 +249,7 @@ class Pipeline:
         directory = self.out / "student"
         development = self.parts["development"]
 
-        inputs = self._inputs(asdict(recipe), file_digest(self.teacher_path), self.recipe.window, self.recipe.stride)
+        inputs = self._inputs(asdict(recipe), file_digest(self.teacher_path), *self._reading)
 
         def work() -> dict[str, Any]:
             network = student.build(recipe, base, len(self.fields))
@@ -241,13 +264,14 @@ class Pipeline:
                 "fields": self.fields,
                 "window": self.recipe.window,
                 "stride": self.recipe.stride,
+                "context_tokens": self.context_tokens,
                 "pad_id": vocabulary.pad,
             }
             report = export_student(
                 network,
                 tokenizer,
                 encoder,
-                [encoder.encode(document.text) for document in development[:10]],
+                [encoder.encode(document.text, document.context) for document in development[:10]],
                 onnx_scorer(development, encoder, vocabulary.pad, self.task, self.forms),
                 config,
                 directory,
@@ -265,10 +289,9 @@ class Pipeline:
         documents = [*self.parts["train"], *self.parts["development"]]
         inputs = fingerprint(
             self._inputs(asdict(self.recipe.large), asdict(self.recipe.student), asdict(recipe)),
-            [(item.id, item.text_digest, item.labels) for item in documents],
+            [(item.id, item.input_digest, item.labels) for item in documents],
             [item.text_digest for item in self.unlabelled_documents],
-            self.recipe.window,
-            self.recipe.stride,
+            *self._reading,
         )
 
         def work() -> dict[str, Any]:

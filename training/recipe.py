@@ -83,6 +83,8 @@ class Recipe:
     folds: FoldsRecipe = field(default_factory=FoldsRecipe)
     window: int = 512
     stride: int = 128
+    # Most tokens of a document's context that models read, where documents have one.
+    context_tokens: int = 32
     threads: int = 0
     targets: tuple[float, ...] = (0.8, 0.85, 0.9, 0.95, 0.97, 0.99)
     # What the data is and its licence: lines for the model card.

@@ -51,8 +51,7 @@ def token_probabilities(
                 logits = network(ids, mask)
             probabilities = logits.float().softmax(-1).numpy()
             for row, (document, part) in enumerate(batch):
-                size = len(windows[document][part].ids)
-                outputs[document, part] = probabilities[row, 1 : size - 1]
+                outputs[document, part] = probabilities[row, windows[document][part].own]
             progress.update(len(batch))
             start = end
     return [

@@ -32,6 +32,25 @@ class LabelledDocument:
     def text_digest(self) -> str:
         return text_digest(self.text)
 
+    @property
+    def context(self) -> str | None:
+        """What is known of the text's surroundings; a list of strings is joined by spaces, and nothing is ``None``.
+
+        Raises:
+            DatasetError: it is neither.
+        """
+        context = self.extra.get("context")
+        if isinstance(context, list) and all(isinstance(item, str) for item in context):
+            context = " ".join(context)
+        if context is not None and not isinstance(context, str):
+            raise DatasetError(f'{self.id}: "context" must be a string')
+        return context or None
+
+    @property
+    def input_digest(self) -> str:
+        """Like :attr:`text_digest`, and another one where the context differs: what models may read of a document."""
+        return self.text_digest if self.context is None else text_digest(f"{self.text}\0{self.context}")
+
 
 def text_digest(text: str) -> str:
     """The first 16 hexadecimal digits of the text's SHA-256: how split.json recognises a document."""

@@ -52,8 +52,6 @@ class SystemRun:
 def as_document(labelled: LabelledDocument) -> Document:
     """The document as tiers see it: its text and what else is known, without its labels.
 
-    A ``context`` given as a list of strings is joined by spaces.
-
     Raises:
         DatasetError: ``context``, ``lines``, ``reference_date`` or ``locale`` is malformed.
     """
@@ -61,13 +59,10 @@ def as_document(labelled: LabelledDocument) -> Document:
     lines = extra.get("lines")
     if lines is not None and not (isinstance(lines, list) and all(isinstance(line, Mapping) for line in lines)):
         raise DatasetError(f'{labelled.id}: "lines" must be a list of objects')
-    context = extra.get("context")
-    if isinstance(context, list) and all(isinstance(item, str) for item in context):
-        context = " ".join(context)
     return Document(
         labelled.text,
         labelled.id,
-        _string(context, "context", labelled.id),
+        labelled.context,
         lines,
         _string(extra.get("reference_date"), "reference_date", labelled.id),
         _string(extra.get("locale"), "locale", labelled.id),

@@ -65,7 +65,7 @@ class ModelTier:
         for batch in _batches([len(window.ids) for window in flat], self.batch_tokens):
             logits = self._forward([flat[index] for index in batch])
             for row, index in enumerate(batch):
-                outputs[index] = softmax(logits[row, 1 : len(flat[index].ids) - 1])
+                outputs[index] = softmax(logits[row, flat[index].own])
         stitched: list[NDArray[np.float32]] = []
         position = 0
         for encoding, per_document in zip(encodings, windows, strict=True):
@@ -101,7 +101,7 @@ class ModelTier:
         if not documents:
             return []
         wall, cpu = time.perf_counter(), self.cpu_clock()
-        encodings = [self.encoder.encode(document.text) for document in documents]
+        encodings = [self.encoder.encode(document.text, document.context) for document in documents]
         windows = [_worth_reading(self.encoder.windows(encoding)) for encoding in encodings]
         probabilities = self._read(encodings, windows)
         proposals = [

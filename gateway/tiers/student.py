@@ -33,6 +33,7 @@ class TaggerConfig:
     pad_id: int
     digests: dict[str, str]
     raw: dict[str, Any]
+    context_tokens: int = 0
 
     @classmethod
     def load(cls, directory: Path) -> TaggerConfig:
@@ -51,9 +52,11 @@ class TaggerConfig:
                 int(raw["pad_id"]),
                 dict(raw["digests"]),
                 raw,
+                int(raw.get("context_tokens", 0)),
             )
             # Windows that do not advance would never end, and a file without a digest would go unchecked.
-            if not 0 <= config.stride < config.window - 2:
+            inside = config.window - 2 - (config.context_tokens + 1 if config.context_tokens else 0)
+            if config.context_tokens < 0 or not 0 <= config.stride < inside:
                 raise ValueError(f"stride {config.stride} does not fit into window {config.window}")
             if TOKENIZER not in config.digests:
                 raise KeyError(f"digests.{TOKENIZER}")
@@ -62,6 +65,12 @@ class TaggerConfig:
             raise ModelMissing(f"no model in {directory}") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelCorrupt(f"{path}: malformed ({error!r})") from error
+
+    def encoder(self, directory: Path) -> TextEncoder:
+        """The text encoder with the tokenizer in ``directory``."""
+        return TextEncoder(
+            directory / TOKENIZER, window=self.window, stride=self.stride, context_tokens=self.context_tokens
+        )
 
     def verify(self, directory: Path) -> None:
         """Check every file against its digest.
@@ -109,14 +118,13 @@ def onnx_tier(
     """A model tier from an ONNX file, with the tokenizer and config in ``directory``, for ``lanes`` callers."""
     config = TaggerConfig.load(directory)
     config.check_fields(task, directory)
-    encoder = TextEncoder(directory / TOKENIZER, window=config.window, stride=config.stride)
     tagger = onnx_tagger(model, threads, lanes)
     return ModelTier(
         name,
         version,
         task,
         config.fields,
-        encoder,
+        config.encoder(directory),
         tagger,
         forms,
         config.pad_id,

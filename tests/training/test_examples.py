@@ -1,5 +1,7 @@
 """Training windows: tags, rivals, soft targets, batches."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -76,12 +78,13 @@ def numbered(length):
     return Encoding(positions + 5, np.stack([positions, positions + 1], axis=1).astype(np.int32))
 
 
-@given(st.integers(1, 60), st.data())
-def test_windows_of_a_long_text_agree_with_the_text(tokenizer, length, data):
+@given(st.integers(1, 60), st.integers(0, 4), st.data())
+def test_windows_of_a_long_text_agree_with_the_text(tokenizer, length, context, data):
     start = data.draw(st.integers(0, length - 1))
     end = data.draw(st.integers(start + 1, min(length, start + 12)))
-    encoder = TextEncoder(tokenizer, window=14, stride=4)
-    encoding = numbered(length)
+    encoder = TextEncoder(tokenizer, window=14, stride=4, context_tokens=4)
+    encoding = replace(numbered(length), context=np.arange(context))
+    lead = context + 2 if context else 1
     soft = np.random.default_rng(0).random((length, 2, 3)).astype(np.float32)
     examples = make_examples(encoder, encoding, {"total": [(start, end)]}, FIELDS, soft)
     whole = np.full(length, OUTSIDE)
@@ -89,12 +92,15 @@ def test_windows_of_a_long_text_agree_with_the_text(tokenizer, length, data):
     whole[start] = BEGIN
     for window, example in zip(encoder.windows(encoding), examples, strict=True):
         assert example.ids.tolist() == window.ids.tolist()
-        assert np.array_equal(example.soft[1:-1], soft[window.start : window.end])
-        inside = example.targets[1:-1, 1]
+        assert example.lead == lead
+        assert (example.targets[:lead] == IGNORE).all()
+        assert not example.soft[:lead].any()
+        assert np.array_equal(example.soft[lead:-1], soft[window.start : window.end])
+        inside = example.targets[lead:-1, 1]
         part = whole[window.start : window.end]
         if window.start <= start and end <= window.end:
             assert inside.tolist() == part.tolist()
-            assert example.occurrences == {1: [(start - window.start + 1, end - window.start + 1)]}
+            assert example.occurrences == {1: [(start - window.start + lead, end - window.start + lead)]}
         else:
             # Where the window cuts the value nothing is taught about the value's tokens.
             assert np.array_equal(inside == IGNORE, part != OUTSIDE)

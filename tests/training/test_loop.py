@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from gateway.errors import TrainingDiverged
 from training.examples import IGNORE, Example
-from training.loop import LoopSettings, Vocabulary, train
+from training.loop import MOST_ROLLBACKS, LoopSettings, Vocabulary, train
 
 WORDS, FIELDS = 40, 2
 VOCABULARY = Vocabulary(pad=0, mask=1, special=(0, 2, 3))
@@ -225,3 +226,76 @@ def test_progress_and_the_evaluation_are_shown(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(" loss")[0] for line in lines] == [f"student: epoch {epoch}" for epoch in (1, 2, 3, 4)]
     assert lines[3].endswith("F1 40.0")
+
+
+#: Batches of an epoch of ``examples()``, one each.
+BATCHES = 40
+ONE_BY_ONE = replace(SETTINGS, epochs=6, token_budget=1, token_noise=0.0)
+
+
+class Collapsing(Tagger):
+    """Is confidently wrong from the third epoch on, once an update of the epoch had a rate above ``most``."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.most = most
+        self.rate = lambda: 0.0
+
+    def forward(self, input_ids, attention_mask):
+        logits = super().forward(input_ids, attention_mask)
+        # Confidently wrong: the tag after the right one.
+        wrong = 20.0 * nn.functional.one_hot((input_ids.unsqueeze(-1) + torch.tensor([1, 2])) % 3, 3)
+        # An epoch's first pass still sees the rate of the epoch before it.
+        bad = len(self.seen) > 2 * BATCHES and len(self.seen) % BATCHES != 1 and self.rate() > self.most
+        return logits * 0 + wrong if bad else logits
+
+
+def collapsing(most, monkeypatch):
+    """A model that collapses at rates above ``most``, and that sees the optimizer's rate."""
+    model = Collapsing(most)
+    real = torch.optim.AdamW
+
+    def watched(*args, **kwargs):
+        optimizer = real(*args, **kwargs)
+        model.rate = lambda: optimizer.param_groups[0]["lr"]
+        return optimizer
+
+    monkeypatch.setattr(torch.optim, "AdamW", watched)
+    return model
+
+
+def test_an_epoch_that_makes_the_model_worse_is_undone_and_done_again_more_slowly(tmp_path, monkeypatch, capsys):
+    model = collapsing(0.011, monkeypatch)
+    history = train(model, examples(), ONE_BY_ONE, VOCABULARY, checkpoint=tmp_path / "state.pt")
+    undone = [record for record in history if "undone" in record]
+    kept = [record for record in history if "undone" not in record]
+    assert len(undone) == 1
+    assert [record["epoch"] for record in kept] == list(range(1, 7))
+    assert kept[-1]["loss"] < kept[0]["loss"]
+    assert "0.5 times the learning rate" in capsys.readouterr().out
+    # A finished training is loaded, with what was undone in its history.
+    again = Tagger()
+    train(again, examples(), ONE_BY_ONE, VOCABULARY, checkpoint=tmp_path / "state.pt")
+    assert same(weights(model), weights(again))
+
+
+def test_a_model_that_collapses_at_every_rate_is_an_error(monkeypatch):
+    model = collapsing(0.0, monkeypatch)
+    with pytest.raises(TrainingDiverged, match="lower learning_rate"):
+        train(model, examples(), ONE_BY_ONE, VOCABULARY)
+    assert MOST_ROLLBACKS >= 1
+
+
+def test_a_loss_that_is_no_number_is_undone_too(monkeypatch):
+    model = Tagger()
+    real, passes = model.forward, []
+
+    def forward(input_ids, attention_mask):
+        passes.append(None)
+        logits = real(input_ids, attention_mask)
+        return logits * float("nan") if len(passes) == 9 else logits
+
+    monkeypatch.setattr(model, "forward", forward)
+    history = train(model, examples(), replace(SETTINGS, epochs=6), VOCABULARY)
+    assert sum("undone" in record for record in history) == 1
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())

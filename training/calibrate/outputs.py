@@ -13,9 +13,10 @@ from scipy.optimize import nnls
 from tqdm import tqdm
 
 from gateway.combine import Answer, answers_of
-from gateway.document import Document, Proposal, TierName, TierOutput, Work
+from gateway.document import Proposal, TierName, TierOutput, Work
 from gateway.evaluation.dataset import LabelledDocument
 from gateway.evaluation.metrics import expected_values, is_right
+from gateway.evaluation.systems import as_document
 from gateway.files import write_text
 from gateway.policy import TierEstimate
 from gateway.task import TaskSpec
@@ -49,7 +50,7 @@ def observe(
 ) -> list[Observed]:
     """Run every tier on every document, one at a time, so that the work measured is that of a single request.
 
-    With ``cache`` (a directory) outputs are kept by tier version and text, and not computed twice.
+    With ``cache`` (a directory) outputs are kept by tier version, text and context, and not computed twice.
     """
     outputs: list[dict[TierName, TierOutput]] = [{} for _ in documents]
     for name, tier in tiers.items():
@@ -58,9 +59,9 @@ def observe(
         for index, document in enumerate(
             tqdm(documents, desc=f"running {name}", unit="document", mininterval=5, disable=None)
         ):
-            key = document.text_digest
+            key = document.input_digest
             if key not in known:
-                known[key] = tier.propose([Document(document.text, document.id)], tuple(task.fields))[0]
+                known[key] = tier.propose([as_document(document)], tuple(task.fields))[0]
             outputs[index][name] = known[key]
         if path:
             lines = [

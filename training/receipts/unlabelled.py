@@ -144,7 +144,7 @@ def _train(
     encoder = pipeline.encoder(recipe.base)
     scores: dict[str, float] = {}
     for name, documents in parts.items():
-        encodings = [encoder.encode(document.text) for document in documents]
+        encodings = [encoder.encode(document.text, document.context) for document in documents]
         found = token_probabilities(network, encoder, encodings, vocabulary.pad, description=name)
         scores[name] = f1_of(documents, encodings, found, pipeline.task, pipeline.forms)["micro"]
     return scores

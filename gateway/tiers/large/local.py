@@ -179,13 +179,12 @@ def load_large(
     except Exception as error:  # torch and transformers raise many kinds; a broken large tier must not stop the others
         raise ModelCorrupt(f"the large tier cannot be loaded: {error}") from error
     config.check_fields(task, directory)
-    encoder = TextEncoder(directory / TOKENIZER, window=config.window, stride=config.stride)
     return ModelTier(
         "large",
         version,
         task,
         config.fields,
-        encoder,
+        config.encoder(directory),
         tagger,
         forms,
         config.pad_id,

@@ -24,10 +24,11 @@ def encoder(tokenizer):
     return TextEncoder(tokenizer)
 
 
-def numbered(length):
-    """A document whose tokens are their own positions."""
+def numbered(length, context=0):
+    """A document whose tokens are their own positions, after a context of tokens from 1000 on."""
     positions = np.arange(length)
-    return Encoding(positions.astype(np.int64), np.stack([positions, positions + 1], axis=1).astype(np.int32))
+    offsets = np.stack([positions, positions + 1], axis=1).astype(np.int32)
+    return Encoding(positions.astype(np.int64), offsets, np.arange(1000, 1000 + context))
 
 
 @st.composite
@@ -52,6 +53,38 @@ def test_windows_cover_every_token_in_order_and_overlap_by_the_stride(tokenizer,
     for one, after in itertools.pairwise(windows):
         assert one.end - after.start == stride
         assert one.end < after.end
+
+
+@one_encoder
+@given(cuts(), st.integers(1, 8))
+def test_every_window_begins_with_the_context(tokenizer, cut, context):
+    window, stride, length = cut
+    encoder = TextEncoder(tokenizer, window=window + context + 1, stride=stride, context_tokens=context)
+    lead = [encoder.first_id, *range(1000, 1000 + context), encoder.last_id]
+    windows = encoder.windows(numbered(length, context))
+    assert [(one.start, one.end) for one in windows] == [
+        (one.start, one.end) for one in TextEncoder(tokenizer, window=window, stride=stride).windows(numbered(length))
+    ]
+    for one in windows:
+        assert one.ids.tolist() == [*lead, *range(one.start, one.end), encoder.last_id]
+        assert one.ids[one.own].tolist() == list(range(one.start, one.end))
+
+
+def test_only_the_end_of_a_context_is_read(tokenizer):
+    read = TextEncoder(tokenizer, context_tokens=2).encode("tea", "9 tea total")
+    assert read.context.tolist() == TextEncoder(tokenizer).encode("tea total").ids.tolist()
+    assert read.ids.tolist() == TextEncoder(tokenizer).encode("tea").ids.tolist()
+
+
+@pytest.mark.parametrize("context", [None, ""])
+def test_no_context_adds_nothing(tokenizer, context):
+    read = TextEncoder(tokenizer, context_tokens=2).encode("tea", context)
+    (window,) = TextEncoder(tokenizer, context_tokens=2).windows(read)
+    assert window.ids.tolist() == TextEncoder(tokenizer).windows(TextEncoder(tokenizer).encode("tea"))[0].ids.tolist()
+
+
+def test_a_model_that_reads_no_context_is_given_none(encoder):
+    assert len(encoder.encode("tea", "9 tea").context) == 0
 
 
 @one_encoder
