@@ -29,7 +29,7 @@ RUN /opt/cascade/bin/pip install --no-deps . \
 
 FROM python:${PYTHON_VERSION}-slim
 RUN useradd --system --uid 10001 --create-home cascade \
- && install -d -o cascade -g cascade /var/cache/cascade
+ && install -d -o cascade -g cascade /var/cache/cascade /var/lib/cascade
 COPY --from=build /opt/cascade /opt/cascade
 COPY --from=build --chown=cascade:cascade /opt/cascade-home /srv/cascade
 ENV PATH=/opt/cascade/bin:$PATH \

@@ -189,11 +189,16 @@ def applied_seconds(found: Stretch) -> float | None:
 def latencies(stretches: list[Stretch]) -> dict[str, float]:
     """Quantiles in milliseconds."""
     seconds = [answer.seconds * 1000 for each in stretches for answer in each.answers if answer.error is None]
-    return quantiles(seconds)
+    found = quantiles(seconds)
+    assert found is not None, "no request of these stretches was answered"
+    return found
 
 
-def quantiles(values: list[float]) -> dict[str, float]:
-    """Median, 99th percentile (the greatest of fewer than 100) and greatest."""
+def quantiles(values: list[float]) -> dict[str, float] | None:
+    """Median, 99th percentile (the greatest of fewer than 100) and greatest; ``None`` of no values: no edit was in
+    force before its stretch ended."""
+    if not values:
+        return None
     ordered = sorted(values)
     return {
         "p50": round(statistics.median(ordered), 3),

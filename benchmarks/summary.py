@@ -1,7 +1,7 @@
-"""Write the README's tables from the committed result files, so that no figure there is typed by hand.
+"""Write the tables of README.md and docs/guarantee.md from the committed result files; none is typed by hand.
 
-python benchmarks/summary.py            rewrites README.md between its result markers
-python benchmarks/summary.py --check    says whether README.md is what the result files give
+python benchmarks/summary.py            rewrites both between their result markers
+python benchmarks/summary.py --check    says whether they are what the result files give
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks import guarantee
 from gateway.files import write_text
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-START, END = "<!-- results:receipts -->", "<!-- /results:receipts -->"
 PARTS = {"validation-seen": "merchants known from training", "validation-unseen": "new merchants"}
 SYSTEMS = ("rules", "student", "large", "cascade")
 
@@ -194,17 +194,31 @@ def render() -> str:
     return "\n\n".join(block for block in blocks if block)
 
 
+def placed(page: Path, marker: str, content: str) -> tuple[str, str]:
+    """A page as it is, and with this content between its markers."""
+    text = page.read_text("utf-8")
+    start, end = f"<!-- results:{marker} -->", f"<!-- /results:{marker} -->"
+    before, rest = text.split(start, 1)
+    after = rest.split(end, 1)[1] if end in rest else rest
+    return text, f"{before}{start}\n\n{content}\n\n{end}{after}"
+
+
 def main() -> int:
-    readme = ROOT / "README.md"
-    text = readme.read_text("utf-8")
-    before, rest = text.split(START, 1)
-    after = rest.split(END, 1)[1] if END in rest else rest
-    wanted = f"{before}{START}\n\n{render()}\n\n{END}{after}"
-    if "--check" in sys.argv[1:]:
-        print("README.md is up to date" if wanted == text else "README.md differs: run python benchmarks/summary.py")
-        return 0 if wanted == text else 1
-    write_text(readme, wanted)
-    return 0
+    pages = {
+        ROOT / "README.md": ("receipts", render()),
+        ROOT / "docs" / "guarantee.md": ("guarantee", guarantee.render()),
+    }
+    different = 0
+    for page, (marker, content) in pages.items():
+        text, wanted = placed(page, marker, content)
+        if "--check" not in sys.argv[1:]:
+            write_text(page, wanted)
+        elif wanted == text:
+            print(f"{page.name} is up to date")
+        else:
+            print(f"{page.name} differs: run python benchmarks/summary.py")
+            different = 1
+    return different
 
 
 if __name__ == "__main__":

@@ -122,6 +122,8 @@ def _together(before: Work | None, now: Work) -> Work:
         before.amount + now.amount,
         before.estimated or now.estimated,
         max(before.unread, now.unread),
+        before.gpu_seconds + now.gpu_seconds,
+        before.overhead_seconds + now.overhead_seconds,
     )
 
 
@@ -232,7 +234,12 @@ class Run:
 
         A tier is named a second time when another's failure reopened a field that it was not asked for.
         """
-        return next((tier for tier in self._tiers if self._unasked(tier)), None)
+        runs = self._fields.values()
+        for tier in self._tiers:
+            for run in runs:
+                if run.open and tier not in run.answers:
+                    return tier
+        return None
 
     def _unasked(self, tier: TierName) -> list[str]:
         """The open fields for which ``tier`` has not been asked."""
@@ -309,7 +316,7 @@ class Run:
                 stage
                 and chosen is not None
                 and run.best is not None
-                and chosen[1].accepts(run.confidence, present=run.best.present)
+                and chosen[1].settles(run.confidence, present=run.best.present)
             ):
                 self._settle(run, *chosen)
                 return

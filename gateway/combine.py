@@ -116,6 +116,33 @@ class Combiner:
         return 1.0 / (1.0 + math.exp(-total)) if total >= 0 else math.exp(total) / (1.0 + math.exp(total))
 
 
+def _reads(answer: Answer, kind: ValueType, options: ValueOptions) -> bool:
+    return all(canonical(kind, item.value, options=options) is not None for item in answer.candidates)
+
+
+def _grounded(answer: Answer) -> bool:
+    return all(item.grounded for item in answer.candidates)
+
+
+def nominees(
+    answers: Mapping[TierName, Sequence[Answer]], kind: ValueType, *, options: ValueOptions
+) -> dict[TierName, Answer]:
+    """The answer that each tier puts forward: the first that stands in the text and reads as the field's type, else
+    the first that stands in the text, else its first.
+
+    A tier's order among its own answers rests on what it saw of the document, of which the combiner knows a handful of
+    figures; so the combiner weighs tiers against each other, and does not order one tier's answers anew. A tier's
+    second choice is in the running where another tier puts it forward.
+    """
+    forward: dict[TierName, Answer] = {}
+    for tier, proposed in answers.items():
+        if proposed:
+            standing = [answer for answer in proposed if _grounded(answer)]
+            reading = (answer for answer in standing if _reads(answer, kind, options))
+            forward[tier] = next(reading, (standing or proposed)[0])
+    return forward
+
+
 def most_probable(
     answers: Mapping[TierName, Sequence[Answer]],
     combiner: Combiner | None,
@@ -124,7 +151,8 @@ def most_probable(
     options: ValueOptions,
     absence: Combiner | None = None,
 ) -> tuple[Answer | None, float]:
-    """The most probable of all answers given all of them, and its probability; without a combiner, the best scored.
+    """The most probable of the tiers' :func:`nominees` given all answers, and its probability; without a combiner, the
+    best scored.
 
     With an ``absence`` combiner :data:`ABSENT` is one of the answers. Serving and calibration both choose by this
     function: a threshold is certified for the choice it makes. An answer that does not stand in the text is as
@@ -132,22 +160,17 @@ def most_probable(
     """
     best: Answer | None = None
     highest = -1.0
-    for proposed in answers.values():
-        best_of_tier, highest_of_tier = None, -1.0
-        for answer in proposed:
-            if not all(item.grounded for item in answer.candidates):
-                probability = 0.0
-            elif combiner is None:
-                probability = answer.score
-            else:
-                valid = all(canonical(kind, item.value, options=options) is not None for item in answer.candidates)
-                probability = combiner.probability(features(answer.key, answers, valid=valid))
-            # On equal terms a tier's own order counts ...
-            if probability > highest_of_tier:
-                best_of_tier, highest_of_tier = answer, probability
-        # ... and between tiers the later one's wording.
-        if best_of_tier is not None and highest_of_tier >= highest:
-            best, highest = best_of_tier, highest_of_tier
+    for answer in nominees(answers, kind, options=options).values():
+        if not _grounded(answer):
+            probability = 0.0
+        elif combiner is None:
+            probability = answer.score
+        else:
+            valid = _reads(answer, kind, options)
+            probability = combiner.probability(features(answer.key, answers, valid=valid))
+        # On equal terms the later tier's wording counts.
+        if probability >= highest:
+            best, highest = answer, probability
     if absence is not None and answers:
         probability = absence.probability(absence_features(answers))
         if probability > highest:

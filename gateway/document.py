@@ -99,6 +99,8 @@ class Work:
     A remote tier's tokens are also told apart as those of prompts and of completions, all calls for the document
     together. ``amount`` is money billed by others, in the task's currency; with ``estimated`` they did not say how many
     tokens they counted. ``unread`` counts code points of the text that were left out because the text was too long.
+    ``gpu_seconds`` is set by tiers that run on a GPU. ``overhead_seconds`` are CPU seconds that the process which ran
+    the tier spent around it: queueing, reading and writing messages.
     """
 
     cpu_seconds: float = 0.0
@@ -110,6 +112,9 @@ class Work:
     amount: float = 0.0
     estimated: bool = False
     unread: int = 0
+    gpu_seconds: float = 0.0
+    # No two runs spend the same: it says nothing about whether they did the same work.
+    overhead_seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)

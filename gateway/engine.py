@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.cascade import Extraction, Run
 from gateway.cost import Cost, cost_of, expected_amount
 from gateway.document import Document, TierName, TierOutput
-from gateway.errors import TierUnavailable
+from gateway.errors import Overloaded, TierUnavailable
 from gateway.extraction import Outcome
 from gateway.home import Home
 from gateway.inference.base import Inference, TierStatus
+from gateway.inference.batching import FULL
 from gateway.loaded import LoadedTask, link, read_task
+from gateway.telemetry.spans import traced
+
+if TYPE_CHECKING:
+    from gateway.cost.accounting import Accounting
 
 __all__ = ["DEADLINE_PASSED", "Engine", "LoadedTask", "Request"]
 
@@ -23,6 +28,10 @@ __all__ = ["DEADLINE_PASSED", "Engine", "LoadedTask", "Request"]
 INLINE_RULES_CHARACTERS = 4_000
 #: Why a tier counts as unavailable when the request's deadline passed before it answered.
 DEADLINE_PASSED = "the deadline passed before it answered"
+#: After which a full queue may have room, where nobody knows better.
+_ASK_AGAIN_SECONDS = 1.0
+#: Awaits what may take a while, or gives it up; see :meth:`Engine.extract`.
+Waiting = Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,8 @@ class Request:
     ``None`` means the task's default. ``tiers`` are the tiers allowed; with ``alone`` the only one of them accepts
     whatever it finds. ``budget`` is the most money the request may cost; a tier that is expected to exceed it is not
     asked. ``deadline`` is in seconds from the start: a tier that has not answered by then is given up, as if it were
-    unavailable.
+    unavailable. With ``refusable`` the request is refused while the student's queue is full; otherwise it is answered
+    without the student.
     """
 
     document: Document
@@ -43,6 +53,7 @@ class Request:
     strict_quality: bool = False
     budget: float | None = None
     deadline: float | None = None
+    refusable: bool = False
 
 
 class Following(Protocol):
@@ -77,6 +88,7 @@ class Engine:
         #: Task to its fields whose promised quality is in doubt and which shall be answered more strictly; set by
         #: whoever watches that (:mod:`gateway.audit`).
         self.doubted: Callable[[str], frozenset[str]] = lambda _task: frozenset()
+        self._accounting: Accounting | None = None
 
     @classmethod
     async def open(cls, home: Home, inference: Inference, names: list[str] | None = None) -> Engine:
@@ -105,15 +117,42 @@ class Engine:
         """Put other tasks in force, all at once; requests under way end with those they began with."""
         self._tasks = dict(tasks)
 
-    async def extract(self, task: LoadedTask, request: Request) -> Outcome:
-        """Answer one request.
+    def account_with(self, accounting: Accounting) -> None:
+        """From now on, count in a request's cost what is spent around the tiers too. For engines of a service, where
+        the event loop does nothing but answer requests."""
+        self._accounting = accounting
+        # Models in this process may do their work on this very event loop.
+        account_with = getattr(self._inference, "account_with", None)
+        if account_with is not None:
+            account_with(accounting.meter)
+
+    async def extract(self, task: LoadedTask, request: Request, waiting: Waiting | None = None) -> Outcome:
+        """Answer one request. Rules of short texts run at once, without a turn of the event loop.
+
+        Args:
+            task: the task, as it is to be in force for the whole request.
+            request: what to answer, and on what terms.
+            waiting: awaits everything else, and may give it up (when the client has left, say).
 
         Raises:
             NotCertified: ``strict_quality`` asked for what is not certified.
             UnknownField: for a field the task does not have.
+            Overloaded: the request is ``refusable``, and the student's queue is full.
         """
+        if self._accounting is None:
+            return await self._extract(task, request, waiting)
+        meter = self._accounting.meter
+        meter.begin()
+        try:
+            return await self._extract(task, request, waiting)
+        finally:
+            meter.end()
+
+    async def _extract(self, task: LoadedTask, request: Request, waiting: Waiting | None) -> Outcome:
         started = time.perf_counter()
         spec = task.spec
+        if request.refusable and self._may_need_student(task, request):
+            self._refuse_for(self._inference.full_for("student"))
         fields = spec.check_fields(request.fields)
         filtered = task.filter(request.document)
         run = Run(
@@ -129,29 +168,59 @@ class Engine:
             doubted=self.doubted(spec.name),
         )
         timing: dict[str, float] = {}
+        not_asked: dict[TierName, str] = {}
         while filtered is None and (tier := run.next_tier()) is not None:
-            if request.budget is not None and self._over_budget(task, run.result(), tier, request):
+            if request.budget is not None and (why := self._over_budget(task, run.result(), tier, request)):
                 run.skip(tier)
+                not_asked[tier] = why
                 continue
             asked = time.perf_counter()
-            left = None if request.deadline is None else request.deadline - (asked - started)
             try:
-                output = await self._ask_within(left, task, tier, request.document, run.open_fields())
+                with traced("tier", tier):
+                    if tier == "rules" and len(request.document.text) <= INLINE_RULES_CHARACTERS:
+                        output = task.trusted.propose([request.document], run.open_fields())[0]
+                        if self._accounting is not None:
+                            self._accounting.meter.exclude(output.work.cpu_seconds)
+                    else:
+                        left = None if request.deadline is None else request.deadline - (asked - started)
+                        asking = self._ask_within(left, task, tier, request.document, run.open_fields())
+                        output = await (asking if waiting is None else waiting(asking))
             except TierUnavailable as error:
+                if request.refusable and tier == "student" and error.detail == FULL:
+                    self._refuse_for(error.retry_after or _ASK_AGAIN_SECONDS)
                 run.fail(tier, error.message)
             else:
                 run.absorb(tier, output)
             timing[tier] = timing.get(tier, 0.0) + time.perf_counter() - asked
         extraction = run.result()
-        cost = self._cost(task, extraction, request)
+        cost = self._cost(task, extraction, request, self._accounting)
         timing["total"] = time.perf_counter() - started
-        return Outcome(spec.name, request.document.id, extraction, cost, timing, task.versions, filtered)
+        return Outcome(spec.name, request.document.id, extraction, cost, timing, task.versions, filtered, not_asked)
+
+    @staticmethod
+    def _may_need_student(task: LoadedTask, request: Request) -> bool:
+        student = task.models.get("student")
+        allowed = task.spec.tiers if request.tiers is None else request.tiers
+        return student is not None and student.available and "student" in allowed
+
+    @staticmethod
+    def _refuse_for(seconds: float) -> None:
+        """Refuse, unless there is nothing to wait for. Those before keep the machine busy: an answer without the
+        student would take its time from them, and be worth less than one a moment later.
+
+        Raises:
+            Overloaded: ``seconds`` is above 0.
+        """
+        if seconds > 0:
+            raise Overloaded("as many requests as may wait for the student; ask again shortly", retry_after=seconds)
 
     async def _ask_within(
         self, seconds: float | None, task: LoadedTask, tier: TierName, document: Document, fields: tuple[str, ...]
     ) -> TierOutput:
         if seconds is not None and seconds <= 0 and tier != "rules":
             raise TierUnavailable(DEADLINE_PASSED)
+        if seconds is None:
+            return await self._ask(None, task, tier, document, fields)
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
@@ -170,21 +239,27 @@ class Engine:
                 task.spec.name, tier, [document], fields, deadline=seconds, version=version
             )
             return outputs[0]
-        if len(document.text) <= INLINE_RULES_CHARACTERS:
-            return task.trusted.propose([document], fields)[0]
-        return (await asyncio.to_thread(task.trusted.propose, [document], fields))[0]
+        output = (await asyncio.to_thread(task.trusted.propose, [document], fields))[0]
+        if self._accounting is not None and self._accounting.whole_process:
+            self._accounting.meter.exclude(output.work.cpu_seconds)
+        return output
 
     @staticmethod
-    def _cost(task: LoadedTask, extraction: Extraction, request: Request) -> Cost:
+    def _cost(task: LoadedTask, extraction: Extraction, request: Request, accounting: Accounting | None = None) -> Cost:
         estimates = task.policy.estimates if task.policy else {}
-        return cost_of(extraction.work, len(request.document.text), task.spec.prices, estimates)
+        cost = cost_of if accounting is None else accounting.cost
+        return cost(extraction.work, len(request.document.text), task.spec.prices, estimates)
 
-    def _over_budget(self, task: LoadedTask, so_far: Extraction, tier: TierName, request: Request) -> bool:
+    def _over_budget(self, task: LoadedTask, so_far: Extraction, tier: TierName, request: Request) -> str | None:
+        """Why asking ``tier`` is expected to cost more than the request may; ``None`` where it is not."""
         estimates = task.policy.estimates if task.policy else {}
         expected = expected_amount(tier, len(request.document.text), task.spec.prices, estimates)
         if expected is None or request.budget is None:
-            return False
-        return self._cost(task, so_far, request).amount + expected > request.budget
+            return None
+        spent = self._cost(task, so_far, request).amount
+        if spent + expected <= request.budget:
+            return None
+        return f"expected to cost {expected:.3g}, with {spent:.3g} spent of a budget of {request.budget:.3g}"
 
     async def model_status(self, name: str) -> Mapping[TierName, TierStatus]:
         """The state of a task's model tiers now, which may differ from the one it was loaded with.

@@ -23,7 +23,9 @@
     │   ├── NotFound                    not-found           404
     │   ├── MethodNotAllowed            method-not-allowed  405
     │   ├── AmbiguousFeedback           ambiguous-feedback  409
+    │   ├── AlreadyThere                already-there       409
     │   ├── DatasetError                invalid-dataset     400
+    │   │   └── DatasetEncodingError    invalid-encoding    400
     │   └── SeenDocuments               seen-documents      400
     ├── ConfigurationError              configuration       500
     │   ├── HomeNotFound                home-not-found      500
@@ -38,8 +40,10 @@
     │   └── FetchFailed                 fetch-failed        503
     ├── TierUnavailable                 tier-unavailable    503
     ├── AuditStoreError                 audit-store         503
+    ├── MetricsUnavailable              metrics-unavailable 503
     ├── NotReady                        not-ready           503
     ├── Overloaded                      overloaded          503
+    ├── TrainingDiverged                training-diverged   500
     ├── ExportRejected                  export-rejected     500
     └── Interrupted                     interrupted         500
 
@@ -237,6 +241,19 @@ class DatasetError(InputError):
     code = "invalid-dataset"
 
 
+class DatasetEncodingError(DatasetError):
+    """A data file is in another character encoding than it was read in; the message names line and remedy."""
+
+    code = "invalid-encoding"
+
+
+class AlreadyThere(InputError):
+    """A command would have to overwrite files that people edit; nothing was written."""
+
+    code = "already-there"
+    status = 409
+
+
 class SeenDocuments(InputError):
     """Evaluation or calibration was asked for on documents the task was trained on."""
 
@@ -332,6 +349,13 @@ class AuditStoreError(CascadeError):
     status = 503
 
 
+class MetricsUnavailable(CascadeError):
+    """The metrics of a running gateway cannot be had, or are not metrics."""
+
+    code = "metrics-unavailable"
+    status = 503
+
+
 class NotReady(CascadeError):
     """The service cannot answer yet; ``detail`` says what is missing."""
 
@@ -345,7 +369,16 @@ class Overloaded(CascadeError):
 
     code = "overloaded"
     status = 503
-    retry_after = 1.0
+
+    def __init__(self, message: str, *, detail: Mapping[str, Any] | None = None, retry_after: float = 1.0) -> None:
+        super().__init__(message, detail=detail)
+        self.retry_after = retry_after
+
+
+class TrainingDiverged(CascadeError):
+    """A model got worse the longer it was trained, at every learning rate that was tried."""
+
+    code = "training-diverged"
 
 
 class ExportRejected(CascadeError):

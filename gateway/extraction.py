@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.cascade import Evidence, Extraction, FieldResult
@@ -24,7 +24,8 @@ class Outcome:
     """An extraction with its cost, timing and the versions of everything that took part.
 
     ``timing`` holds wall seconds by tier and ``total``; ``versions`` digests by part. ``filtered`` is set when no tier
-    was asked because a filter told the document apart.
+    was asked because a filter told the document apart; ``not_asked`` says which tiers the request's budget kept from
+    being asked, and why.
     """
 
     task: str
@@ -34,9 +35,11 @@ class Outcome:
     timing: Mapping[str, float]
     versions: Mapping[str, Any]
     filtered: Filtered | None = None
+    not_asked: Mapping[TierName, str] = field(default_factory=dict)
 
     def as_json(self, *, explain: bool = False) -> dict[str, Any]:
-        """The answer; with ``explain`` also, for each field, what every tier proposed and how it was decided."""
+        """The answer; with ``explain`` also the work behind its cost, and for each field what every tier proposed and
+        how it was decided."""
         extraction = self.extraction
         answer: dict[str, Any] = {
             "id": self.document_id,
@@ -45,12 +48,7 @@ class Outcome:
             "fields": {name: _field_json(result) for name, result in extraction.fields.items()},
             "tiers": list(extraction.tiers),
             "escalated": extraction.escalated,
-            "cost": {
-                "amount": self.cost.amount,
-                "currency": self.cost.currency,
-                "always_large": self.cost.always_large,
-                "by_tier": dict(self.cost.by_tier),
-            },
+            "cost": _cost_json(self.cost),
             "timing_ms": {name: round(seconds * 1000, 3) for name, seconds in self.timing.items()},
             "versions": dict(self.versions),
         }
@@ -58,9 +56,48 @@ class Outcome:
             answer["filtered"] = {"id": self.filtered.id, "reason": self.filtered.reason}
         if extraction.unavailable:
             answer["unavailable"] = dict(extraction.unavailable)
+        if self.not_asked:
+            answer["not_asked"] = dict(self.not_asked)
         if explain:
+            answer["work"] = _work_json(self)
             answer["explanation"] = {name: _evidence_json(evidence) for name, evidence in extraction.evidence.items()}
         return answer
+
+
+def _cost_json(cost: Cost) -> dict[str, Any]:
+    written: dict[str, Any] = {
+        "amount": cost.amount,
+        "currency": cost.currency,
+        "always_large": cost.always_large,
+        "by_tier": dict(cost.by_tier),
+        "overhead": cost.overhead,
+    }
+    known = {
+        "energy_joules": cost.energy_joules,
+        "co2e_grams": cost.co2e_grams,
+        "provisioned": cost.provisioned,
+    }
+    for name, amount in known.items():
+        if amount is not None:
+            written[name] = amount
+    return written
+
+
+def _work_json(outcome: Outcome) -> dict[str, Any]:
+    tiers: dict[str, Any] = {
+        tier: {
+            "cpu_seconds": work.cpu_seconds,
+            "gpu_seconds": work.gpu_seconds,
+            "wall_seconds": work.wall_seconds,
+            "tokens": work.tokens,
+            "batch_size": work.batch_size,
+            "prompt_tokens": work.prompt_tokens,
+            "completion_tokens": work.completion_tokens,
+            "billed": work.amount,
+        }
+        for tier, work in outcome.extraction.work.items()
+    }
+    return {**tiers, "overhead": {"cpu_seconds": outcome.cost.overhead_seconds}}
 
 
 def _evidence_json(evidence: Evidence) -> dict[str, Any]:

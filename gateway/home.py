@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ HOME_VARIABLE = "CASCADE_HOME"
 CACHE_VARIABLE = "CASCADE_CACHE"
 UPSTREAMS_VARIABLE = "CASCADE_UPSTREAMS"
 STARTER_PARTS = ("rules", "models")
+_STATED_TASK = re.compile(rb"""^task[ \t]*:[ \t]*["']?([a-z][a-z0-9_-]*)""", re.MULTILINE)
+_MAX_TASK_FILE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -44,19 +47,36 @@ class Home:
         return cache_directory()
 
     def tasks(self) -> list[str]:
-        """Names of the directories under ``rules/`` that hold a ``task.yaml``, sorted."""
-        return sorted(path.parent.name for path in self.rules.glob("*/task.yaml"))
+        """Names of the directories under ``rules/`` that hold a ``task.yaml``, sorted; no hidden ones and no copies."""
+        copies = self.copies()
+        return [name for name in self._directories() if name not in copies]
+
+    def copies(self) -> dict[str, str]:
+        """Directory to the task of which it is a copy: its ``task.yaml`` names another task that is there itself.
+
+        Nobody asks for a task under the name of somebody's copy (``receipts-old/``), whatever else it holds.
+        """
+        directories = self._directories()
+        stated = {name: _stated_task(self.rules / name / "task.yaml") for name in directories}
+        return {
+            name: task
+            for name, task in stated.items()
+            if task is not None and task != name and stated.get(task) == task
+        }
+
+    def _directories(self) -> list[str]:
+        return sorted(path.parent.name for path in self.rules.glob("[!.]*/task.yaml"))
 
     def task(self, name: str) -> TaskSpec:
-        """Read one task. Only names that :meth:`tasks` lists are looked up, so a name is never used as a path.
+        """Read one task. Only names of directories that are there are looked up, so a name is never used as a path.
 
         Raises:
             UnknownTask: naming the tasks there are.
             TaskFileError: its ``task.yaml`` is wrong.
             UpstreamFileError: its large tier is remote, and ``upstreams.yaml`` or ``large/remote.yaml`` is wrong.
         """
-        known = self.tasks()
-        if name not in known:
+        if name not in self._directories():
+            known = self.tasks()
             raise UnknownTask(
                 f"no task {name[:100]!r}; there are: {', '.join(known) or 'none'}", detail={"tasks": known}
             )
@@ -65,6 +85,16 @@ class Home:
         if spec.name != name:
             raise TaskFileError(f"{path}: task is {spec.name!r} but the directory is called {name!r}")
         return with_call_price(spec, self.models / name, self.upstreams)
+
+
+def _stated_task(path: Path) -> str | None:
+    """The name that a ``task.yaml`` states, even where the file is otherwise wrong; its directory's without one."""
+    try:
+        with path.open("rb") as stream:
+            found = _STATED_TASK.search(stream.read(_MAX_TASK_FILE_BYTES))
+    except OSError:
+        return None
+    return found[1].decode() if found else path.parent.name
 
 
 def cache_directory() -> Path:

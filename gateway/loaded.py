@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gateway.document import Document, TierName
+from gateway.document import TIERS, Document, TierName
 from gateway.errors import PolicyError
 from gateway.evaluation.dataset import file_digest
 from gateway.extraction import Filtered
@@ -17,13 +17,14 @@ from gateway.task import TaskSpec
 from gateway.tiers.large.remote.pricing import with_call_price
 from gateway.tiers.rules.strikes import Strikes
 from gateway.tiers.rules.tier import RulesTier
-from gateway.trust import FieldTrust, TrustedRules, trust_of
+from gateway.trust import FieldTrust, TrustedRules, changed_fields, trust_of
 
 
 @dataclass(frozen=True)
 class LoadedTask:
     """A task ready to serve; it does not change any more.
 
+    ``policy`` is the part of ``calibrated`` (what policy.json holds) that belongs to the models there are.
     ``not_trusted`` maps a field to the tiers that the policy has not measured as they are now, ``trust`` to what it
     knows of the field's rules. ``problems`` are sentences for operators.
     """
@@ -41,6 +42,7 @@ class LoadedTask:
     file_problems: tuple[str, ...] = field(default=())
     #: What :attr:`trusted` is, where it was made when the files were read.
     proposer: TrustedRules | None = None
+    calibrated: Policy | None = None
 
     @property
     def trusted(self) -> TrustedRules:
@@ -114,29 +116,39 @@ def read_task(
         trust=trust,
         file_problems=tuple(problems),
         proposer=TrustedRules(rules, trust),
+        calibrated=policy,
     )
 
 
 def link(task: LoadedTask, models: Mapping[TierName, TierStatus]) -> LoadedTask:
-    """The task with the models there are, each trusted only when the policy was calibrated with it."""
+    """The task with the models there are, each trusted only when the policy was calibrated with it as it runs now, and
+    no tier trusted with a field that is another one than was calibrated."""
     models = {tier: status for tier, status in models.items() if tier in task.spec.tiers}
     problems = [*task.file_problems]
     problems += [f"{tier}: {status.problem}" for tier, status in models.items() if status.problem]
-    stale = _stale(task.policy, models)
-    problems += [
-        f"{tier}: not the model that policy.json was calibrated with;"
-        " it decides nothing until `cascade calibrate` has seen it"
-        for tier in sorted(stale)
-    ]
+    calibrated = task.calibrated or task.policy
+    policy = calibrated and calibrated.for_models(
+        {tier: (status.version, status.mode) for tier, status in models.items() if status.available}
+    )
+    stale = _stale(policy, models)
+    problems += [_staleness(tier, models[tier], policy) for tier in sorted(stale)]
     not_trusted: dict[str, frozenset[TierName]] = {}
-    if task.policy is not None:
-        rules: frozenset[TierName] = frozenset({"rules"})
-        not_trusted = {
-            name: stale if name in task.trust and task.trust[name].decides else stale | rules
-            for name in task.spec.fields
-        }
+    if policy is not None:
+        changed = changed_fields(task.spec, policy)
+        problems += [
+            f"field {name}: not as policy.json was calibrated (it was {before}); nothing is accepted for it until"
+            " `cascade calibrate` has seen it"
+            for name, before in changed.items()
+        ]
+        for name in task.spec.fields:
+            by_rules = name in task.trust and task.trust[name].decides
+            not_trusted[name] = stale if by_rules else stale | {"rules"}
+            if name in changed:
+                not_trusted[name] = frozenset(TIERS)
     problems += _rule_notes(task.trust)
-    return replace(task, models=models, not_trusted=not_trusted, problems=tuple(problems))
+    return replace(
+        task, models=models, policy=policy, calibrated=calibrated, not_trusted=not_trusted, problems=tuple(problems)
+    )
 
 
 def _load_policy(home: Home, spec: TaskSpec, problems: list[str]) -> tuple[Policy | None, str | None]:
@@ -156,8 +168,18 @@ def _stale(policy: Policy | None, models: Mapping[TierName, TierStatus]) -> froz
     if policy is None:
         return frozenset()
     return frozenset(
-        tier for tier, status in models.items() if status.available and status.version != policy.versions.get(tier)
+        tier
+        for tier, status in models.items()
+        if status.available and not policy.measured(tier, status.version, status.mode)
     )
+
+
+def _staleness(tier: TierName, status: TierStatus, policy: Policy | None) -> str:
+    known = (policy.versions.get("modes") or {}).get(tier) if policy else None
+    which = "the model that policy.json was calibrated with"
+    if known and status.mode and known != status.mode:
+        which += f" (that ran as {known}, this one runs as {status.mode})"
+    return f"{tier}: not {which}; it decides nothing until `cascade calibrate` has seen it"
 
 
 def _rule_notes(trust: Mapping[str, FieldTrust]) -> list[str]:

@@ -8,23 +8,28 @@ What a certified threshold promises: with confidence ``1 − delta`` over the dr
 *present* answers this chain accepts for this field, at most ``1 − target`` are wrong under the field's value type,
 for documents drawn like the calibration documents (the same mix of known and new merchants). It says nothing about
 other kinds of documents. See ``training.calibrate`` for the test.
+
+A certificate belongs to the models it was measured with, in the numeric mode they ran in. A policy may hold others
+beside itself (:attr:`Policy.variants`), one for each combination of modes that ``cascade calibrate`` was run in.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from gateway.certificates import GroupCertificates, TaskCertificate, group_certificates, task_certificate
 from gateway.combine import Combiner
 from gateway.document import TIERS, TierName
 from gateway.errors import PolicyError
 from gateway.files import write_json
 
 FORMAT = 1
+_Certificate = TypeVar("_Certificate")
 Chain = tuple[TierName, ...]
 
 
@@ -64,7 +69,8 @@ class Threshold:
     Clopper-Pearson bound on the error among accepted. ``certified`` is false when no threshold passed the test; the
     value is then only used to decide about escalation, and answers stay in review. ``labels_needed`` estimates how
     many labels would certify it. ``absent`` is the threshold for accepting that the field is absent; without it that
-    is never accepted.
+    is never accepted. ``steer`` stands beside one that is not certified: an answer at least as probable is not worth
+    asking the next tier about (without it, ``value`` decides that).
     """
 
     value: float
@@ -75,6 +81,13 @@ class Threshold:
     bound: float
     labels_needed: int | None = None
     absent: AbsentThreshold | None = None
+    steer: float | None = None
+
+    def settles(self, probability: float, *, present: bool) -> bool:
+        """Whether no further tier is asked about an answer of this probability and kind."""
+        if self.certified or self.steer is None:
+            return self.accepts(probability, present=present)
+        return present and probability >= self.steer
 
     def accepts(self, probability: float, *, present: bool) -> bool:
         """Whether an answer of this probability and kind passes."""
@@ -100,8 +113,11 @@ class Policy:
 
     ``combiners``: chain (as evidence seen so far) → field → combiner; ``absence``: the same for the answer that a field
     is absent, for fields whose labels say so. ``thresholds``: chain → field → target → threshold. ``versions``:
-    ``rules`` → field → digest; ``rule_digests`` → field → rule → digest, in the order they are tried; ``student`` and
-    ``large`` → digest. ``estimates``: tier → cost of a document.
+    ``rules`` → field → digest; ``rule_digests`` → field → rule → digest, in the order they are tried; ``fields`` →
+    field → what it is (:func:`gateway.trust.field_identities`); ``student`` and ``large`` → digest; ``modes`` → tier →
+    numeric mode. ``estimates``: tier → cost of a document. ``whole``: chain → quality asked for (or ``default``) →
+    what is certified of all fields together; ``groups``: chain → field → target → what is certified for new groups.
+    ``variants``: the same rules with models in other modes.
     """
 
     task: str
@@ -112,6 +128,21 @@ class Policy:
     delta: float = 0.05
     about: Mapping[str, Any] = field(default_factory=dict)
     absence: Mapping[str, Mapping[str, Combiner]] = field(default_factory=dict)
+    whole: Mapping[str, Mapping[str, TaskCertificate]] = field(default_factory=dict)
+    groups: Mapping[str, Mapping[str, Mapping[float, GroupCertificates]]] = field(default_factory=dict)
+    variants: tuple[Policy, ...] = ()
+
+    def measured(self, tier: TierName, version: str | None, mode: str | None) -> bool:
+        """Whether it was calibrated with this model in this numeric mode (``None``: not said)."""
+        known = (self.versions.get("modes") or {}).get(tier)
+        return version == self.versions.get(tier) and (mode is None or known is None or mode == known)
+
+    def for_models(self, models: Mapping[TierName, tuple[str | None, str | None]]) -> Policy:
+        """Itself or the variant that was calibrated with most of these models, each a version and a mode."""
+        return max(
+            (self, *self.variants),  # the first of equals
+            key=lambda policy: sum(policy.measured(tier, *model) for tier, model in models.items()),
+        )
 
     def targets(self, chain: Chain, name: str) -> list[float]:
         """The targets that are certified for a field in a chain, ascending."""
@@ -151,28 +182,29 @@ class Policy:
         """The combiner for the answer that a field is absent, once exactly the tiers ``evidence`` have answered."""
         return self.absence.get(chain_name(evidence), {}).get(name)
 
+    def as_json(self) -> dict[str, Any]:
+        """What stands in policy.json."""
+        return {
+            "format": FORMAT,
+            "task": self.task,
+            "delta": self.delta,
+            "about": dict(self.about),
+            "versions": dict(self.versions),
+            "estimates": {tier: asdict(estimate) for tier, estimate in self.estimates.items()},
+            "thresholds": _by_target_json(self.thresholds),
+            "whole": {
+                chain: {quality: asdict(certificate) for quality, certificate in found.items()}
+                for chain, found in self.whole.items()
+            },
+            "groups": _by_target_json(self.groups),
+            "combiners": _combiners_json(self.combiners),
+            "absence": _combiners_json(self.absence),
+            **({"variants": [variant.as_json() for variant in self.variants]} if self.variants else {}),
+        }
+
     def save(self, path: Path) -> None:
         """Write policy.json atomically."""
-        write_json(
-            path,
-            {
-                "format": FORMAT,
-                "task": self.task,
-                "delta": self.delta,
-                "about": dict(self.about),
-                "versions": dict(self.versions),
-                "estimates": {tier: asdict(estimate) for tier, estimate in self.estimates.items()},
-                "thresholds": {
-                    chain: {
-                        name: {f"{target:g}": asdict(threshold) for target, threshold in targets.items()}
-                        for name, targets in fields.items()
-                    }
-                    for chain, fields in self.thresholds.items()
-                },
-                "combiners": _combiners_json(self.combiners),
-                "absence": _combiners_json(self.absence),
-            },
-        )
+        write_json(path, self.as_json())
 
     @classmethod
     def load(cls, path: Path) -> Policy:
@@ -190,24 +222,35 @@ class Policy:
         if not isinstance(raw, dict) or raw.get("format") != FORMAT:
             raise PolicyError(f"{path}: not a policy of format {FORMAT}")
         try:
-            return cls(
-                task=raw["task"],
-                combiners=_combiners(raw["combiners"]),
-                absence=_combiners(raw.get("absence", {})),
-                thresholds={
-                    chain: {
-                        name: {float(target): _threshold(threshold) for target, threshold in targets.items()}
-                        for name, targets in fields.items()
-                    }
-                    for chain, fields in raw["thresholds"].items()
-                },
-                versions=_versions(raw["versions"]),
-                estimates={tier: _estimate(estimate) for tier, estimate in raw["estimates"].items()},
-                delta=_number(raw["delta"]),
-                about=dict(raw["about"]),
-            )
+            return cls._parse(raw)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise PolicyError(f"{path}: malformed ({error!r})") from error
+
+    @classmethod
+    def _parse(cls, raw: Mapping[str, Any]) -> Policy:
+        policy = cls(
+            task=raw["task"],
+            combiners=_combiners(raw["combiners"]),
+            absence=_combiners(raw.get("absence", {})),
+            thresholds=_by_target(raw["thresholds"], _threshold),
+            versions=_versions(raw["versions"]),
+            estimates={tier: _estimate(estimate) for tier, estimate in raw["estimates"].items()},
+            delta=_number(raw["delta"]),
+            about=dict(raw["about"]),
+            whole={
+                chain: {quality: task_certificate(certificate) for quality, certificate in found.items()}
+                for chain, found in raw.get("whole", {}).items()
+            },
+            groups=_by_target(raw.get("groups", {}), group_certificates),
+            variants=tuple(cls._parse(variant) for variant in raw.get("variants", ())),
+        )
+        shared = ("rules", "rule_digests", "fields")  # trust in rules and fields is settled once for all variants
+        for variant in policy.variants:
+            if variant.task != policy.task or any(
+                variant.versions.get(part) != policy.versions.get(part) for part in shared
+            ):
+                raise ValueError("a variant was calibrated with other rules or fields")
+        return policy
 
 
 # What decides about acceptance is checked when it is read: the string "false" would count as true, and a comparison
@@ -226,11 +269,35 @@ def _threshold(raw: Mapping[str, Any]) -> Threshold:
     if threshold.absent is not None:
         for number in asdict(threshold.absent).values():
             _number(number)
+    if threshold.steer is not None:
+        _number(threshold.steer)
     for number in (threshold.value, threshold.accepted, threshold.errors, threshold.documents, threshold.bound):
         _number(number)
     if not isinstance(threshold.certified, bool):
         raise ValueError(f"certified: expected true or false, found {threshold.certified!r}")
     return threshold
+
+
+def _by_target_json(certificates: Mapping[str, Mapping[str, Mapping[float, Any]]]) -> dict[str, Any]:
+    return {
+        chain: {
+            name: {f"{target:g}": asdict(certificate) for target, certificate in targets.items()}
+            for name, targets in fields.items()
+        }
+        for chain, fields in certificates.items()
+    }
+
+
+def _by_target(
+    raw: Mapping[str, Any], parse: Callable[[Mapping[str, Any]], _Certificate]
+) -> dict[str, dict[str, dict[float, _Certificate]]]:
+    return {
+        chain: {
+            name: {float(target): parse(certificate) for target, certificate in targets.items()}
+            for name, targets in fields.items()
+        }
+        for chain, fields in raw.items()
+    }
 
 
 def _combiners_json(combiners: Mapping[str, Mapping[str, Combiner]]) -> dict[str, Any]:
@@ -260,6 +327,9 @@ def _versions(raw: Mapping[str, Any]) -> dict[str, Any]:
     versions = dict(raw)
     if not isinstance(versions.get("rules") or {}, dict):
         raise ValueError("versions.rules must be a mapping from field to digest")
+    for part in ("fields", "modes"):
+        if not isinstance(versions.get(part) or {}, dict):
+            raise ValueError(f"versions.{part} must be a mapping")
     by_field = versions.get("rule_digests") or {}
     if not isinstance(by_field, dict) or not all(isinstance(rules, dict) for rules in by_field.values()):
         raise ValueError("versions.rule_digests must be a mapping from field to rule to digest")

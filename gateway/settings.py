@@ -112,9 +112,9 @@ class Settings(BaseSettings):
     queue_limit: int = Field(
         64,
         ge=1,
-        description="Requests that may wait for one model tier. Beyond it a request is answered at once without that "
-        "tier (`degraded`) instead of waiting behind the others. Raise it for bursts, lower it where late answers "
-        "are worth nothing.",
+        description="Requests that may wait for one model tier. Beyond it a request that may need the student is "
+        "refused (`overloaded`), and one that needs the large tier is answered at once without it (`degraded`). Raise "
+        "it for bursts, lower it where late answers are worth nothing.",
     )
     inference_timeout: float = Field(
         60.0,
@@ -212,6 +212,67 @@ class Settings(BaseSettings):
         le=3_600_000,
         description="Milliseconds after which a tier that has not answered is given up (`degraded`), for requests that "
         "ask for no shorter deadline. A request cannot ask for a longer one.",
+    )
+    metrics: Literal["on", "off"] = Field(
+        "on",
+        description="`off` counts nothing, and `/metrics` is not there. Costs still stand in every answer. For "
+        "services that nobody scrapes.",
+    )
+    traces: Literal["off", "otlp"] = Field(
+        "off",
+        description="`otlp` sends a trace of every request over OTLP and HTTP; needs the extra `otel`. Where to, and "
+        "how many, say the standard variables `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_TRACES_SAMPLER`, "
+        "`OTEL_SERVICE_NAME` and their kin.",
+    )
+    detail_headers: Literal["asked", "always", "never"] = Field(
+        "asked",
+        description="Whether answers carry tiers, cost and timing as response headers: where the request has "
+        "`X-Cascade-Detail`, always, or never.",
+    )
+    instance_price_per_hour: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="What the machine costs in an hour, idle or not. Set: answers say their part of it "
+        "(`cost.provisioned`).",
+    )
+    instance_currency: str = Field(
+        "USD",
+        pattern="^[A-Z]{3}$",
+        description="The currency of that price. Tasks whose prices are in another one have no `cost.provisioned`.",
+    )
+    instance_share: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="The part of the machine that this service pays for, where it shares the machine with others.",
+    )
+    watts_per_cpu: float = Field(
+        3.5,
+        ge=0,
+        allow_inf_nan=False,
+        description="Power of one busy virtual core, for estimates of energy. The default is an average over cloud "
+        "servers under full load.",
+    )
+    watts_per_gpu: float = Field(
+        300.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Power of one busy GPU.",
+    )
+    pue: float = Field(
+        1.58,
+        ge=1,
+        le=10,
+        description="Energy of the whole data centre over that of its computers. The default is the world's average in "
+        "a survey; large clouds state 1.1 to 1.2.",
+    )
+    grid_grams_per_kwh: float = Field(
+        475.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Grams of CO2e for a kilowatt-hour of the machine's electricity. The default is about the world's "
+        "average; put in your grid's figure, which may be 20 or 700.",
     )
     keys: Path | None = Field(
         None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -31,8 +31,10 @@ _TASK_KEYS = {
     "author_rules",
 }
 _REGION = re.compile(r"[A-Z]{2}")
+_CURRENCY = re.compile(r"[A-Z]{3}")
 _FIELD_KEYS = {"type", "many", "description", "null_means", "quality"}
-_PRICE_KEYS = {"currency", "cpu_second"}
+_PRICE_KEYS = {"currency", "cpu_second", "gpu_second", "tiers"}
+_TIER_PRICE_KEYS = {"per_call", "input_per_1k"}
 
 
 NullMeaning = Literal["absent", "unannotated"]
@@ -59,11 +61,12 @@ class FieldSpec:
 @dataclass(frozen=True)
 class CallPrice:
     """What somebody else's large model is expected to bill for one document: ``base + per_character`` for each code
-    point of its text, of which at most ``characters`` are sent."""
+    point of its text, of which at most ``characters`` are sent. ``assumed``: nobody stated its prices."""
 
     base: float
     per_character: float
     characters: int
+    assumed: bool = False
 
     def amount(self, length: int) -> float:
         """For a text of ``length`` code points."""
@@ -71,13 +74,48 @@ class CallPrice:
 
 
 @dataclass(frozen=True)
+class TierPrice:
+    """What a model tier of one's own costs beside its CPU and GPU seconds: for each document, and for 1,000 tokens that
+    it reads."""
+
+    per_call: float = 0.0
+    input_per_1k: float = 0.0
+
+    def amount(self, tokens: float) -> float:
+        """For a document of so many tokens."""
+        return self.per_call + self.input_per_1k * tokens / 1000
+
+
+PriceSource = Literal["task.yaml", "default"]
+
+
+@dataclass(frozen=True)
 class Prices:
-    """What work costs. The default is 0.0000125 of the currency a CPU second (0.045 an hour for one virtual core);
-    ``large`` is set where the large tier is remote."""
+    """What work costs. The defaults are 0.0000125 of the currency a CPU second (0.045 an hour for one virtual core) and
+    0.0002 a GPU second (0.72 an hour): work on one's own machines is never free because nobody wrote down a price.
+    ``large`` is set where the large tier is remote. ``stated`` names what ``task.yaml`` says itself."""
 
     currency: str = "USD"
     cpu_second: float = 1.25e-5
     large: CallPrice | None = None
+    gpu_second: float = 2e-4
+    tiers: Mapping[TierName, TierPrice] = field(default_factory=dict)
+    stated: frozenset[str] = frozenset()
+
+    @property
+    def source(self) -> dict[str, PriceSource]:
+        """Where the prices of CPU and GPU seconds come from."""
+        return {name: "task.yaml" if name in self.stated else "default" for name in ("cpu_second", "gpu_second")}
+
+    def as_json(self) -> dict[str, Any]:
+        """As ``GET /v1/tasks/{task}`` shows them."""
+        return {
+            "currency": self.currency,
+            "cpu_second": self.cpu_second,
+            "gpu_second": self.gpu_second,
+            "tiers": {tier: asdict(price) for tier, price in self.tiers.items()},
+            "source": self.source,
+        }
 
 
 @dataclass(frozen=True)
@@ -195,6 +233,43 @@ def _parse_quality(raw: Any, where: str) -> float:
     return float(raw)
 
 
+def _parse_prices(raw: Any, where: str) -> Prices:
+    if not isinstance(raw, dict):
+        raise TaskFileError(f"{where}: prices must be a mapping")
+    _check_keys(raw, _PRICE_KEYS, f"{where}: prices")
+    currency = raw.get("currency", Prices.currency)
+    if not isinstance(currency, str) or not _CURRENCY.fullmatch(currency):
+        raise TaskFileError(f'{where}: prices.currency must be three capital letters like "USD", found {currency!r}')
+    seconds: dict[str, float] = {}
+    for name, default in (("cpu_second", Prices.cpu_second), ("gpu_second", Prices.gpu_second)):
+        seconds[name] = _price(raw.get(name, default), f"{where}: prices.{name}")
+        if seconds[name] <= 0:
+            raise TaskFileError(f"{where}: prices.{name} must be above 0: a tier of one's own is never free")
+    tiers = raw.get("tiers", {})
+    if not isinstance(tiers, dict) or any(tier not in TIERS for tier in tiers):
+        raise TaskFileError(f"{where}: prices.tiers must be a mapping of {', '.join(TIERS)}")
+    parsed: dict[TierName, TierPrice] = {}
+    for tier, price in tiers.items():
+        if not isinstance(price, dict):
+            raise TaskFileError(f"{where}: prices.tiers.{tier} must be a mapping")
+        _check_keys(price, _TIER_PRICE_KEYS, f"{where}: prices.tiers.{tier}")
+        amounts = {name: _price(amount, f"{where}: prices.tiers.{tier}.{name}") for name, amount in price.items()}
+        parsed[tier] = TierPrice(**amounts)
+    return Prices(
+        currency,
+        seconds["cpu_second"],
+        gpu_second=seconds["gpu_second"],
+        tiers=parsed,
+        stated=frozenset(seconds.keys() & raw.keys()),
+    )
+
+
+def _price(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+        raise TaskFileError(f"{where} must be a number, 0 or above, found {value!r}")
+    return float(value)
+
+
 def load_task(path: Path) -> TaskSpec:
     """Read ``task.yaml``.
 
@@ -220,13 +295,6 @@ def load_task(path: Path) -> TaskSpec:
     tiers = raw.get("tiers", list(TIERS))
     if not isinstance(tiers, list) or not tiers or any(tier not in TIERS for tier in tiers):
         raise TaskFileError(f"{path}: tiers must be a list of {', '.join(TIERS)}")
-    prices = raw.get("prices", {})
-    if not isinstance(prices, dict):
-        raise TaskFileError(f"{path}: prices must be a mapping")
-    _check_keys(prices, _PRICE_KEYS, f"{path}: prices")
-    cpu_second = prices.get("cpu_second", Prices.cpu_second)
-    if not isinstance(cpu_second, (int, float)) or cpu_second <= 0:
-        raise TaskFileError(f"{path}: prices.cpu_second must be above 0: a tier of one's own is never free")
     # The task's null_means is the default of its fields.
     null_means = _parse_null_means(raw.get("null_means", "absent"), str(path))
     return TaskSpec(
@@ -239,6 +307,6 @@ def load_task(path: Path) -> TaskSpec:
         decimal=_parse_decimal(raw.get("decimal", "."), str(path)),
         closed_labels=bool(raw.get("closed_labels", False)),
         tiers=tuple(tier for tier in TIERS if tier in tiers),
-        prices=Prices(str(prices.get("currency", Prices.currency)), float(cpu_second)),
+        prices=_parse_prices(raw.get("prices", {}), str(path)),
         author_rules=_parse_author_rules(raw.get("author_rules", "unless-quality"), str(path)),
     )

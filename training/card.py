@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import onnxruntime
 import torch
 
+from gateway.certificates import DEFAULT
 from gateway.files import write_json, write_text
 from gateway.policy import Policy, chain_of
 from gateway.task import TaskSpec
@@ -143,19 +144,50 @@ def update_certified(path: Path, task: TaskSpec, policy: Policy) -> bool:
 
 
 def _certified(task: TaskSpec, policy: Policy) -> str:
-    rows = [
-        [chain, *(max(policy.targets(chain_of(chain), name), default="none") for name in task.fields)]
-        for chain in policy.thresholds
-    ]
+    rows = []
+    for chain in policy.thresholds:
+        together = policy.whole.get(chain, {}).get(DEFAULT)
+        rows.append(
+            [
+                chain,
+                *(max(policy.targets(chain_of(chain), name), default="none") for name in task.fields),
+                (together and together.target) or "none",
+            ]
+        )
     return "\n\n".join(
         [
             _CERTIFIED,
             f"At {100 * (1 - policy.delta):.0f} % confidence, on {policy.about['calibration']['documents']} calibration"
             " documents. Each cell is the strictest\ntarget certified for that field in that chain of tiers; it holds"
-            " for documents drawn like the calibration documents,\nfield by field.",
-            _table(["chain", *task.fields], rows),
+            " for documents drawn like the calibration documents,\nfield by field. The last column holds for all"
+            " accepted values taken together, where each field is asked for at its own\ntarget in task.yaml.",
+            _table(["chain", *task.fields, "all together"], rows),
+            *_for_groups(task, policy),
         ]
     )
+
+
+def _for_groups(task: TaskSpec, policy: Policy) -> list[str]:
+    """What is certified for groups (merchants), with all tiers and each field at its own target."""
+    chain = max(policy.thresholds, key=lambda name: len(chain_of(name)), default="")
+    by_field = policy.groups.get(chain, {})
+    rows = []
+    for name, asked in task.qualities().items():
+        served = min((target for target in by_field.get(name, {}) if target >= asked - 1e-9), default=None)
+        if served is not None:
+            found = by_field[name][served]
+            cells = [
+                f"{one.target or 'none'} ({one.with_errors} of {one.groups})" for one in (found.every, found.unseen)
+            ]
+            rows.append([name, served, *cells])
+    if not rows:
+        return []
+    return [
+        f"Errors of one group (merchant) come together. Taken over groups instead of documents, with {chain}, this"
+        " share of an\naverage group's accepted values is certified to be right (in brackets: groups with an error, of"
+        " those with an\naccepted value); new groups are those that neither rules nor models have seen:",
+        _table(["field", "target served", "groups like these", "new groups"], rows),
+    ]
 
 
 def _table(header: list[str], rows: list[list[Any]]) -> str:

@@ -14,10 +14,11 @@ from gateway.evaluation.dataset import LabelledDocument
 from gateway.evaluation.metrics import count_documents, total
 from gateway.task import TaskSpec
 from gateway.tiers.decode import propose
-from gateway.tiers.encoding import Encoding, TextEncoder
+from gateway.tiers.encoding import Encoding, TextEncoder, Window
 from gateway.tiers.forms import Forms
 from gateway.tiers.model import ModelTier
 from gateway.tiers.student import onnx_tagger
+from gateway.tiers.windows import WindowChooser
 from training.teacher import token_probabilities
 
 
@@ -44,14 +45,33 @@ def f1_of(
     return {name: 100.0 * (total(part).f1 or 0.0) for name, part in parts.items()}
 
 
+def _prepare(
+    documents: Sequence[LabelledDocument], encoder: TextEncoder, task: TaskSpec, chooser: WindowChooser | None
+) -> tuple[list[Encoding], list[list[Window]]]:
+    """The documents' tokens, and their windows that a tier would read."""
+    encodings = [encoder.encode(document.text, document.context) for document in documents]
+    windows = [encoder.windows(encoding) for encoding in encodings]
+    if chooser is not None:
+        windows = [
+            chooser.chosen(document.text, encoding, every, list(task.fields))
+            for document, encoding, every in zip(documents, encodings, windows, strict=True)
+        ]
+    return encodings, windows
+
+
 def network_scorer(
-    documents: Sequence[LabelledDocument], encoder: TextEncoder, pad_id: int, task: TaskSpec, forms: Forms
+    documents: Sequence[LabelledDocument],
+    encoder: TextEncoder,
+    pad_id: int,
+    task: TaskSpec,
+    forms: Forms,
+    chooser: WindowChooser | None = None,
 ) -> Callable[[nn.Module, int], str]:
     """A callback for the training loop that says the network's F1 on ``documents``."""
-    encodings = [encoder.encode(document.text, document.context) for document in documents]
+    encodings, windows = _prepare(documents, encoder, task, chooser)
 
     def score(network: nn.Module, _epoch: int) -> str:
-        found = token_probabilities(network, encoder, encodings, pad_id, description="scoring")
+        found = token_probabilities(network, encoder, encodings, pad_id, description="scoring", windows=windows)
         scores = f1_of(documents, encodings, found, task, forms)
         return "development F1 " + " ".join(f"{name} {value:.1f}" for name, value in scores.items())
 
@@ -59,16 +79,21 @@ def network_scorer(
 
 
 def onnx_scorer(
-    documents: Sequence[LabelledDocument], encoder: TextEncoder, pad_id: int, task: TaskSpec, forms: Forms
+    documents: Sequence[LabelledDocument],
+    encoder: TextEncoder,
+    pad_id: int,
+    task: TaskSpec,
+    forms: Forms,
+    chooser: WindowChooser | None = None,
 ) -> Callable[[Path], float]:
     """Micro F1 (0 to 100) of an ONNX file on ``documents``."""
-    encodings = [encoder.encode(document.text, document.context) for document in documents]
+    encodings, windows = _prepare(documents, encoder, task, chooser)
 
     def score(model: Path) -> float:
         tier = ModelTier(
             "student", "", task, tuple(task.fields), encoder, onnx_tagger(model, 0), forms, pad_id, "float"
         )
-        found = [tier.probabilities([encoding])[0] for encoding in encodings]
+        found = [tier.probabilities([encoding], [read])[0] for encoding, read in zip(encodings, windows, strict=True)]
         return f1_of(documents, encodings, found, task, forms)["micro"]
 
     return score

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gateway.tiers.encoding import Encoding, TextEncoder
+from gateway.tiers.encoding import Encoding, TextEncoder, Window
 
 OUTSIDE, BEGIN, INSIDE = 0, 1, 2
 IGNORE = -100
@@ -45,15 +45,17 @@ def make_examples(
     spans: Mapping[str, Sequence[tuple[int, int]]],
     fields: Sequence[str],
     soft: NDArray[np.float32] | None = None,
+    windows: Sequence[Window] | None = None,
 ) -> list[Example]:
     """The windows of one document.
 
     Args:
         spans: field to character spans; a field that is missing is not annotated and teaches nothing.
         soft: ``[tokens, F, 3]`` teacher probabilities for the document's tokens.
+        windows: those to learn from; all by default.
     """
     examples: list[Example] = []
-    for window in encoder.windows(encoding):
+    for window in encoder.windows(encoding) if windows is None else windows:
         size, lead = len(window.ids), window.lead
         targets = np.full((size, len(fields)), IGNORE, dtype=np.int64)
         occurrences: dict[int, list[tuple[int, int]]] = {}

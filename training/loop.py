@@ -19,6 +19,8 @@ from gateway.errors import TrainingDiverged
 from gateway.files import replacing
 from training.examples import IGNORE, Batch, Example, batches_by_tokens, collate
 from training.losses import hard_loss, occurrence_weights, soft_loss
+from training.methods.hooks import Hooks, Progress
+from training.methods.registry import make_hooks
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ def train(
     description: str = "training",
     evaluate: Callable[[nn.Module, int], str] | None = None,
     device: str = "cpu",
+    methods: Sequence[str] = (),
 ) -> list[dict[str, float]]:
     """Train the parameters that require gradients; returns one record an epoch.
 
@@ -109,10 +112,14 @@ def train(
             made with another one is not continued.
         model: ``model(input_ids, attention_mask)`` gives logits ``[B, T, F, 3]``.
         evaluate: called after every epoch; its text is shown beside the loss.
+        methods: lines that turn on methods, such as ``swat keep=50% structured``; see :mod:`training.methods.registry`.
+            With any, warm-up and decay of the rate go by the data seen instead of by updates.
 
     Raises:
         TrainingDiverged: at every rate that was tried.
     """
+    hooks = make_hooks(methods, warmup=settings.warmup)
+    hooks.prepare(model)
     trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     head = [parameter for name, parameter in trainable.items() if name.startswith("head.")]
     body = [parameter for name, parameter in trainable.items() if not name.startswith("head.")]
@@ -131,10 +138,13 @@ def train(
         "examples": len(examples),
         "tokens": sum(lengths),
         "inputs": inputs,
+        **({"methods": list(methods)} if methods else {}),
     }
     if checkpoint is not None and checkpoint.is_file():
         state = torch.load(checkpoint, weights_only=True)
         if state["fingerprint"] == fingerprint:
+            # Before the parameters: a method may have changed their sizes.
+            hooks.load_state_dict(state.get("hooks", {}))
             with torch.no_grad():
                 for name, parameter in trainable.items():
                     parameter.copy_(state["parameters"][name])
@@ -144,16 +154,24 @@ def train(
     unlabelled = [bool((example.targets == IGNORE).all()) for example in examples]
     plan = [_epoch_batches(lengths, unlabelled, settings, epoch) for epoch in range(settings.epochs)]
     total = sum(math.ceil(len(batches) / settings.accumulation) for batches in plan)
+    total_batches = sum(len(batches) for batches in plan)
+    hooks.start(model, optimizer)
     while epoch < settings.epochs:
-        before = _snapshot(trainable, optimizer, step)
+        before = _snapshot(trainable, optimizer, step, hooks)
         # Streams depend on the epoch alone, so a resumed run draws what the first would have drawn.
         torch.manual_seed(settings.seed * 1000 + epoch)
         generator = torch.Generator().manual_seed(settings.seed * 1000 + epoch)
         model.train()
         started = time.perf_counter()
         losses: list[float] = []
+        seen = sum(len(batches) for batches in plan[:epoch])
+        gathered = planned = 0
         progress = tqdm(plan[epoch], desc=f"{description} {epoch + 1}/{settings.epochs}", unit="batch", mininterval=5)
         for number, indices in enumerate(progress, start=1):
+            if not gathered:
+                position = Progress(seen + number - 1, total_batches, step, settings.epochs)
+                planned = hooks.batches(position, settings.accumulation)
+                hooks.before_update(position)
             batch = collate([examples[index] for index in indices], vocabulary.pad)
             with torch.autocast(device, torch.bfloat16):
                 ids = _noisy(batch, settings.token_noise, vocabulary, generator)
@@ -162,18 +180,29 @@ def train(
             loss = settings.hard_weight * hard_loss(logits, batch, weights)
             if settings.soft_weight:
                 loss = loss + settings.soft_weight * soft_loss(logits, batch, settings.temperature)
-            (loss / settings.accumulation).backward()
+            (loss / planned).backward()
+            gathered += 1
+            hooks.after_backward(position, len(indices))
             losses.append(float(loss.detach()))
-            if number % settings.accumulation == 0 or number == len(plan[epoch]):
-                factor = rate * _schedule(step, total, settings.warmup)
+            # A graph that is still there would hold parameters to their sizes, which a method may change.
+            del loss, logits
+            if gathered == planned or number == len(plan[epoch]):
+                if methods:
+                    factor = _schedule(position.batches, total_batches, settings.warmup) * hooks.rate(position)
+                else:
+                    factor = _schedule(step, total, settings.warmup)
                 for group in optimizer.param_groups:
-                    group["lr"] = group["base"] * factor
+                    group["lr"] = group["base"] * rate * factor
+                hooks.before_step(position)
                 nn.utils.clip_grad_norm_(trainable.values(), settings.clip)
                 optimizer.step()
+                hooks.after_step(position)
                 optimizer.zero_grad(set_to_none=True)
                 step += 1
+                gathered = 0
             progress.set_postfix(loss=f"{np.mean(losses[-50:]):.4f}")
         record = {"epoch": epoch + 1, "loss": float(np.mean(losses)), "seconds": time.perf_counter() - started}
+        record.update(hooks.report())
         least = min((past["loss"] for past in history if "undone" not in past), default=math.inf)
         if _is_worse(record["loss"], least):
             history.append({**record, "undone": 1.0})
@@ -184,7 +213,7 @@ def train(
                     f"{description}: the loss rose to {record['loss']:.3g} (from {least:.3g}) at every rate that was"
                     f" tried, the last of them {2 * rate:g} times the recipe's; set a lower learning_rate"
                 )
-            step = _restore(before, trainable, optimizer)
+            step = _restore(before, trainable, optimizer, hooks)
             print(
                 f"{description}: epoch {epoch + 1} loss {record['loss']:.4f}, far above {least:.4f}: undone,"
                 f" to be done again at {rate:g} times the learning rate",
@@ -209,9 +238,11 @@ def train(
                         "step": step,
                         "rate": rate,
                         "history": history,
+                        **({"hooks": hooks.state_dict()} if methods else {}),
                     },
                     temporary,
                 )
+    hooks.finish(model)
     return history
 
 
@@ -222,21 +253,24 @@ def _is_worse(loss: float, least: float) -> bool:
 
 
 def _snapshot(
-    trainable: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer, step: int
-) -> tuple[dict[str, Tensor], dict[str, Any], int]:
+    trainable: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer, step: int, hooks: Hooks
+) -> tuple[dict[str, Tensor], dict[str, Any], int, dict[str, Any]]:
     return (
         {name: parameter.detach().clone() for name, parameter in trainable.items()},
         copy.deepcopy(optimizer.state_dict()),
         step,
+        copy.deepcopy(hooks.state_dict()),
     )
 
 
 def _restore(
-    snapshot: tuple[dict[str, Tensor], dict[str, Any], int],
+    snapshot: tuple[dict[str, Tensor], dict[str, Any], int, dict[str, Any]],
     trainable: Mapping[str, nn.Parameter],
     optimizer: torch.optim.Optimizer,
+    hooks: Hooks,
 ) -> int:
-    parameters, state, step = snapshot
+    parameters, state, step, methods = snapshot
+    hooks.load_state_dict(methods)
     with torch.no_grad():
         for name, parameter in trainable.items():
             parameter.copy_(parameters[name])

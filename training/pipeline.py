@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from gateway.bases import Base, fetch, load_bases
@@ -21,19 +22,18 @@ from gateway.home import Home
 from gateway.policy import Policy
 from gateway.task import TaskSpec
 from gateway.tiers.base import Tier
-from gateway.tiers.encoding import TextEncoder
-from gateway.tiers.forms import Forms
+from gateway.tiers.encoding import Encoding, TextEncoder, Window
 from gateway.tiers.large.local import load_large
 from gateway.tiers.rules.tier import RulesTier
-from gateway.tiers.student import load_student
-from gateway.trust import rule_digests
+from gateway.tiers.student import digests_of, load_student
+from gateway.tiers.windows import WINDOWS, WindowChooser
 from training import large, student
-from training.calibrate.folds import TRAINED, load_predictions, make_folds, predict_out_of_fold, save_predictions
+from training.calibrate.folds import TRAINED, make_folds, predict_out_of_fold, save_predictions
 from training.calibrate.outputs import Observed, observe
-from training.calibrate.run import calibrate
+from training.calibrate.task import OUT_OF_FOLD, Parts, calibrate_task, out_of_fold
 from training.card import write_card
 from training.data.align import align
-from training.data.split import group_documents, make_split
+from training.data.split import group_documents, grouping_fields, make_split
 from training.evaluate import network_scorer, onnx_scorer
 from training.examples import Example, make_examples
 from training.export import export_student
@@ -41,9 +41,8 @@ from training.forms import learn_forms
 from training.recipe import Recipe, SplitRecipe, dump_recipe
 from training.run import Run, fingerprint, locked
 from training.teacher import load_probabilities, save_probabilities, token_probabilities, transfer
+from training.windows import FieldReport, learn_windows, windows_to_learn_from
 
-#: What models of other folds say of the training documents; lies beside the models.
-OUT_OF_FOLD = "out_of_fold.json"
 FOLD = "fold"
 
 
@@ -119,6 +118,27 @@ class Pipeline:
         self.forms = learn_forms(self.parts["train"], self.task)
         self.forms.save(self.out / "forms.json")
 
+    def _choose_windows(self) -> None:
+        """Learn which windows of long documents are worth reading."""
+        self.chooser: WindowChooser | None = None
+        self.windows_report: dict[str, FieldReport] = {}
+        if self.recipe.windows.recall < 1:
+            self.chooser, self.windows_report = learn_windows(
+                self.parts["train"],
+                self.aligned,
+                list(self.task.fields.values()),
+                self.encoder(self.recipe.student.base),
+                recall=self.recipe.windows.recall,
+            )
+        for name, found in self.windows_report.items():
+            print(
+                f"  {name}: {found.reached:.1%} of values in the {found.read:.1%} of windows that are read", flush=True
+            )
+        if self.chooser is None:
+            (self.out / WINDOWS).unlink(missing_ok=True)
+        else:
+            self.chooser.save(self.out / WINDOWS)
+
     def _bases(self) -> None:
         bases = load_bases(self.home)
         self.bases: dict[str, Base] = {}
@@ -139,6 +159,7 @@ class Pipeline:
         self._read()
         self._align()
         self._bases()
+        self._choose_windows()
         self._train_large()
         self._ask_teacher()
 
@@ -158,20 +179,39 @@ class Pipeline:
         return self.recipe.context_tokens if has_context else 0
 
     @property
-    def _reading(self) -> tuple[int, ...]:
+    def _reading(self) -> tuple[int | str, ...]:
         """What shapes how models read a document, for fingerprints."""
-        return (self.recipe.window, self.recipe.stride, *filter(None, [self.context_tokens]))
+        return (self.recipe.window, self.recipe.stride, *filter(None, [self.context_tokens]), *digests_of(self.chooser))
 
     def _inputs(self, *more: Any) -> str:
         ids = [(item.id, item.input_digest, item.labels) for item in self.parts["train"]]
         return fingerprint(ids, self.alignment, [dict(found) for found in self.aligned], *more)
 
     def _examples(self, encoder: TextEncoder) -> list[Example]:
-        return [
-            example
-            for document, spans in zip(self.parts["train"], self.aligned, strict=True)
-            for example in make_examples(encoder, encoder.encode(document.text, document.context), spans, self.fields)
-        ]
+        examples: list[Example] = []
+        for document, spans in zip(self.parts["train"], self.aligned, strict=True):
+            encoding = encoder.encode(document.text, document.context)
+            windows = self._windows(encoder, document, encoding, spans)
+            examples += make_examples(encoder, encoding, spans, self.fields, windows=windows)
+        return examples
+
+    def _windows(
+        self,
+        encoder: TextEncoder,
+        document: LabelledDocument,
+        encoding: Encoding,
+        spans: Mapping[str, Sequence[tuple[int, int]]],
+    ) -> list[Window]:
+        """The windows of a document that models learn from."""
+        windows = encoder.windows(encoding)
+        if self.chooser is None:
+            return windows
+        characters = encoding.characters(windows)
+        read = set().union(*self.chooser.choose(document.text, characters, self.fields).values())
+        # A document's draw depends on itself alone: all models learn from the same windows.
+        rng = np.random.default_rng(int(document.text_digest, 16))
+        chosen = windows_to_learn_from(windows, spans, characters, read, self.recipe.windows.negatives, rng)
+        return [windows[index] for index in chosen]
 
     def _train_large(self) -> None:
         recipe, base = self.recipe.large, self.base_directories[self.recipe.large.base]
@@ -185,7 +225,9 @@ class Pipeline:
 
         def work() -> dict[str, Any]:
             network = large.build(recipe, base, len(self.fields))
-            scorer = network_scorer(self.parts["development"], encoder, vocabulary.pad, self.task, self.forms)
+            scorer = network_scorer(
+                self.parts["development"], encoder, vocabulary.pad, self.task, self.forms, self.chooser
+            )
             checkpoint = self.work / "large.pt"
             examples = self._examples(encoder)
             history = large.train_large(network, examples, recipe, vocabulary, checkpoint, scorer, inputs)
@@ -215,12 +257,19 @@ class Pipeline:
             network = load_merged(self.out / "large", self.base_directories[base])
             pad = large.special_tokens(self.base_directories[base] / "tokenizer.json").pad
             encodings = [encoder.encode(document.text, document.context) for document in documents]
-            found = token_probabilities(network, encoder, encodings, pad, description="teacher")
+            spans = [*self.aligned, *({} for _ in self.unlabelled_documents)]
+            windows = [
+                self._windows(encoder, document, encoding, found)
+                for document, encoding, found in zip(documents, encodings, spans, strict=True)
+            ]
+            found = token_probabilities(network, encoder, encodings, pad, description="teacher", windows=windows)
             save_probabilities(path, [document.id for document in documents], found)
             return {"documents": len(documents), "tokens": sum(len(encoding) for encoding in encodings)}
 
         digest = file_digest(self.out / "large" / "adapter.safetensors")
-        inputs = fingerprint(digest, [(document.id, document.input_digest) for document in documents])
+        inputs = fingerprint(
+            digest, [(document.id, document.input_digest) for document in documents], *digests_of(self.chooser)
+        )
         self.stages.stage("teacher", inputs, [path], work)
         self.teacher_path = path
 
@@ -238,7 +287,8 @@ class Pipeline:
             if not len(encoding):
                 continue
             soft = transfer(probabilities[document.id], teacher.encode(document.text, document.context), encoding)
-            examples += make_examples(encoder, encoding, spans, self.fields, soft)
+            windows = self._windows(encoder, document, encoding, spans)
+            examples += make_examples(encoder, encoding, spans, self.fields, soft, windows)
         return examples
 
     def _train_student(self) -> None:
@@ -253,7 +303,7 @@ class Pipeline:
 
         def work() -> dict[str, Any]:
             network = student.build(recipe, base, len(self.fields))
-            scorer = network_scorer(development, encoder, vocabulary.pad, self.task, self.forms)
+            scorer = network_scorer(development, encoder, vocabulary.pad, self.task, self.forms, self.chooser)
             examples = self.student_examples(self.unlabelled_documents)
             checkpoint = self.work / "student.pt"
             history = student.train_student(network, examples, recipe, vocabulary, checkpoint, scorer, inputs=inputs)
@@ -272,7 +322,7 @@ class Pipeline:
                 tokenizer,
                 encoder,
                 [encoder.encode(document.text, document.context) for document in development[:10]],
-                onnx_scorer(development, encoder, vocabulary.pad, self.task, self.forms),
+                onnx_scorer(development, encoder, vocabulary.pad, self.task, self.forms, self.chooser),
                 config,
                 directory,
             )
@@ -298,7 +348,8 @@ class Pipeline:
             folds = make_folds(documents, recipe.count, recipe.seed)
             observed = predict_out_of_fold(folds, self._run_fold)
             about = {"folds": [len(fold) for fold in folds], "seed": recipe.seed, "data_sha256": self.data_digest}
-            save_predictions(path, self.task, observed, about)
+            numbers = {item.id: number for number, fold in enumerate(folds) for item in fold}
+            save_predictions(path, self.task, observed, about, numbers)
             return {"documents": len(observed), **about}
 
         self.stages.stage("folds", inputs, [path], work)
@@ -343,33 +394,30 @@ class Pipeline:
         base = self.bases[self.recipe.large.base]
         loaded: dict[TierName, Tier] = {
             "rules": RulesTier.load(self.home.rules, self.task),
-            "student": load_student(self.out / "student", self.task, self.forms),
+            "student": load_student(self.out / "student", self.task, self.forms, chooser=self.chooser),
         }
         try:
-            loaded["large"] = load_large(self.out / "large", self.task, self.forms, base, self.home.cache)
+            loaded["large"] = load_large(
+                self.out / "large", self.task, self.forms, base, self.home.cache, chooser=self.chooser
+            )
         except ModelError as error:
             print(f"calibrating without the large tier: {error.message}", flush=True)
         return loaded
 
-    def out_of_fold(self) -> list[Observed]:
-        """The training documents with their out-of-fold outputs; empty without folds."""
-        documents = [*self.parts["train"], *self.parts["development"]]
-        return out_of_fold(self.out / OUT_OF_FOLD, self.task, self.forms, documents)
-
     def _calibrate(self) -> Policy:
         print("[calibrate] …", flush=True)
-        policy = calibrate_task(
+        learned_from = [*self.parts["train"], *self.parts["development"]]
+        known = out_of_fold(self.out / OUT_OF_FOLD, self.task, self.forms, learned_from)
+        calibrated = calibrate_task(
             self.task,
             self.tiers(),
-            self.parts["development"],
-            self.parts["calibration"],
+            Parts.of(self.split, [*learned_from, *self.parts["calibration"]], "calibration", known),
             self.recipe.targets,
             self.work / "outputs",
             {"command": self.command, "data_sha256": self.data_digest},
-            out_of_fold=self.out_of_fold(),
         )
-        policy.save(self.out / "policy.json")
-        return policy
+        calibrated.policy.save(self.out / "policy.json")
+        return calibrated.policy
 
 
 def write_split(
@@ -380,9 +428,7 @@ def write_split(
     Raises:
         DatasetError: too few documents to leave any for a part that is needed; nothing is written then.
     """
-    keys = recipe.group_by or tuple(
-        name for name, field in task.fields.items() if field.type == "text" and not field.many
-    )
+    keys = recipe.group_by or grouping_fields(documents, task)
     groups = group_documents(documents, keys)
     parts = make_split(documents, groups, recipe.seed)
     lacking = [part for part in ("train", "development", "calibration") if not parts[part]]
@@ -397,53 +443,3 @@ def write_split(
         "digest": "first 16 hexadecimal digits of the text's SHA-256",
     }
     write_json(path, {"task": task.name, "seed": recipe.seed, "about": about, "parts": parts, "groups": groups})
-
-
-def out_of_fold(path: Path, task: TaskSpec, forms: Forms, documents: Sequence[LabelledDocument]) -> list[Observed]:
-    """Documents with their outputs by models that did not learn from them; empty where there are none."""
-    if not path.is_file():
-        return []
-    found = load_predictions(path, task, forms, documents)
-    return [Observed(document, found[document.id]) for document in documents if document.id in found]
-
-
-def calibrate_task(
-    task: TaskSpec,
-    tiers: Mapping[TierName, Tier],
-    development: Sequence[LabelledDocument],
-    calibration: Sequence[LabelledDocument],
-    targets: Sequence[float],
-    cache: Path,
-    about: Mapping[str, Any],
-    out_of_fold: Sequence[Observed] = (),
-) -> Policy:
-    """Run the tiers over both parts and calibrate; see :func:`training.calibrate.run.calibrate`.
-
-    With ``out_of_fold`` (trained tiers' outputs) the combiners are fitted on those documents instead of
-    ``development``; the rules are run on them here.
-    """
-    versions: dict[str, Any] = {name: tier.version for name, tier in tiers.items()}
-    rules = tiers.get("rules")
-    if isinstance(rules, RulesTier):
-        versions["rules"] = dict(rules.field_versions)
-        versions["rule_digests"] = rule_digests(rules.rules)
-    modes = {name: tier.mode for name, tier in tiers.items() if hasattr(tier, "mode")}
-    fitting = observe(tiers, development, task, cache)
-    if out_of_fold:
-        by_rules = {name: tier for name, tier in tiers.items() if name not in TRAINED}
-        ruled = observe(by_rules, [item.document for item in out_of_fold], task, cache)
-        fitting = [
-            Observed(
-                item.document,
-                {**new.outputs, **{name: output for name, output in item.outputs.items() if name in tiers}},
-            )
-            for item, new in zip(out_of_fold, ruled, strict=True)
-        ]
-    return calibrate(
-        task,
-        fitting,
-        observe(tiers, calibration, task, cache),
-        versions,
-        targets,
-        about={**about, "modes": modes},
-    )

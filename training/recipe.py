@@ -19,10 +19,25 @@ MOST_WINDOW = 512
 
 @dataclass(frozen=True)
 class SplitRecipe:
-    """How documents are divided. ``group_by`` names the fields whose shared value makes documents one group."""
+    """How documents are divided. ``group_by`` names the fields whose shared value makes documents one group; without
+    any the data decide (:func:`training.data.split.grouping_fields`).
+    """
 
     seed: int = 20
     group_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class WindowsRecipe:
+    """Long documents; see :mod:`training.windows`.
+
+    Serving reads only windows that are likely to hold a value, chosen so that the share ``recall`` of the values is
+    reached; 1: all are read. Models learn from those windows, from all that hold a value, and from ``negatives`` times
+    as many others as hold one.
+    """
+
+    recall: float = 0.97
+    negatives: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -81,6 +96,7 @@ class Recipe:
     large: LargeRecipe = field(default_factory=LargeRecipe)
     student: StudentRecipe = field(default_factory=StudentRecipe)
     folds: FoldsRecipe = field(default_factory=FoldsRecipe)
+    windows: WindowsRecipe = field(default_factory=WindowsRecipe)
     window: int = 512
     stride: int = 128
     # Most tokens of a document's context that models read, where documents have one.

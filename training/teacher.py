@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from gateway.files import replacing
 from gateway.tiers.decode import BEGIN, INSIDE
-from gateway.tiers.encoding import Encoding, TextEncoder, stitch
+from gateway.tiers.encoding import Encoding, TextEncoder, Window, stitch
 
 
 def token_probabilities(
@@ -24,10 +24,16 @@ def token_probabilities(
     *,
     description: str,
     token_budget: int = 4096,
+    windows: Sequence[Sequence[Window]] | None = None,
 ) -> list[NDArray[np.float32]]:
-    """``[tokens, fields, 3]`` probabilities of each document, in order, computed in bfloat16."""
+    """``[tokens, fields, 3]`` probabilities of each document, in order, computed in bfloat16.
+
+    Args:
+        windows: those of each document that are read; all by default. What is not read counts as outside every value.
+    """
     network.eval()
-    windows = [encoder.windows(encoding) for encoding in encodings]
+    if windows is None:
+        windows = [encoder.windows(encoding) for encoding in encodings]
     flat = [(document, part) for document, parts in enumerate(windows) for part in range(len(parts))]
     flat.sort(key=lambda item: len(windows[item[0]][item[1]].ids))
     outputs: dict[tuple[int, int], NDArray[np.float32]] = {}

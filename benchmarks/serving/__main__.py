@@ -39,7 +39,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=20.0, help="requests per second, for soak and kill")
     parser.add_argument("--times", type=float, default=10.0, help="of the capacity, for overload")
     parser.add_argument("--share", type=float, default=0.05, help="of requests that reach the large tier")
-    parser.add_argument("--pool", choices=("mix", "student"), default="mix", help="overload: what the load is made of")
+    parser.add_argument(
+        "--pool", choices=("mix", "student", "rules"), default="mix", help="overload: how far its documents are taken"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path)
     return parser.parse_args(arguments)
@@ -77,15 +79,24 @@ def run(arguments: argparse.Namespace, home: Path, texts: Sequence[str]) -> dict
             seed=arguments.seed,
         )
         return throughput(terms)
+    bodies: list[str]
     if arguments.pool == "student":
-        bodies: list[str] = [request_body(text, max_tier="student", quality=0.9999) for text in texts]
+        bodies = [request_body(text, max_tier="student", quality=0.9999) for text in texts]
         sizes = {"student": len(bodies)}
+    elif arguments.pool == "rules":
+        bodies = [request_body(text, max_tier="rules") for text in texts]
+        sizes = {"rules": len(bodies)}
     else:
         pools = _sorted(home, texts)
         bodies, sizes = pools.mix(arguments.share if pools.large else 0.0, arguments.seed), pools.sizes
     scenarios = {
         "overload": lambda: overload(
-            home, bodies, seconds=arguments.seconds, workers=max(1, arguments.workers), times=arguments.times
+            home,
+            bodies,
+            seconds=arguments.seconds,
+            workers=max(1, arguments.workers),
+            times=arguments.times,
+            connections=arguments.connections,
         ),
         "soak": lambda: soak(
             home, bodies, seconds=arguments.seconds, rate=arguments.rate, workers=max(1, arguments.workers)

@@ -20,29 +20,46 @@ def _plan(server: Server, bodies: Sequence[str], seconds: float, **options: Any)
 
 
 def overload(
-    home: Path, bodies: Sequence[str], *, seconds: float, workers: int = 2, times: float = 10.0, **settings: str
+    home: Path,
+    bodies: Sequence[str],
+    *,
+    seconds: float,
+    workers: int = 2,
+    times: float = 10.0,
+    connections: int = 32,
+    **settings: str,
 ) -> dict[str, Any]:
-    """Measure capacity, then ask for ``times`` as much: what is still served in full, how fast the rest is refused, and
-    what memory does meanwhile."""
+    """Measure capacity before and after asking for ``times`` as much: what is still served in full, how fast the rest
+    is refused, and what memory does meanwhile.
+
+    Capacity is measured with as many connections as keep the service busy without filling it, by the same generator. It
+    is the mean of before and after: the machine may have been faster at one time than at the other.
+    """
     with gateway(home, workers, **settings) as server:
-        generate(_plan(server, bodies, min(5.0, seconds), connections=16))
-        capacity = figures(generate(_plan(server, bodies, seconds, connections=16)))
-        rate = times * capacity["answered_per_second"]
+        generate(_plan(server, bodies, min(5.0, seconds), connections=connections))
+        before = _measured(server, bodies, seconds, connections=connections)
+        rate = times * before["answered_per_second"]
         usage: list[Usage] = []
-        result = generate(
-            _plan(server, bodies, seconds, rate=rate, timeout=30.0), lambda: _watch(server, seconds, usage)
-        )
-        after = figures(generate(_plan(server, bodies, min(5.0, seconds), connections=4)))
-    found = figures(result)
-    served = found["answered_per_second"] / max(1e-9, capacity["answered_per_second"])
+        found = _measured(server, bodies, seconds, usage, rate=rate)
+        after = _measured(server, bodies, seconds, connections=connections)
+    capacity = (before["answered_per_second"] + after["answered_per_second"]) / 2
     return {
-        "capacity": capacity,
+        "capacity": {"before": before, "after": after},
         "offered_per_second": round(rate, 1),
         "overload": found,
-        "served_share_of_capacity": round(served, 3),
+        "served_share_of_capacity": round(found["answered_per_second"] / max(1e-9, capacity), 3),
         "memory_mib": {"first": usage[0].memory_mib, "last": usage[-1].memory_mib, "most": _most(usage)},
-        "after": after,
     }
+
+
+def _measured(
+    server: Server, bodies: Sequence[str], seconds: float, usage: list[Usage] | None = None, **options: Any
+) -> dict[str, Any]:
+    """The figures of a load, with the service's CPU seconds a second; ``usage`` is told what it holds meanwhile."""
+    watched: list[Usage] = [] if usage is None else usage
+    first = server.usage()
+    found = figures(generate(_plan(server, bodies, seconds, **options), lambda: _watch(server, seconds, watched)))
+    return {**found, "service_cpu": round((server.usage().cpu_seconds - first.cpu_seconds) / seconds, 3)}
 
 
 def _most(usage: Sequence[Usage]) -> float:

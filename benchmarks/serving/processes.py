@@ -202,4 +202,4 @@ def generate(plan: Plan, during: Callable[[], None] | None = None) -> Result:
     if process.returncode != 0:
         raise RuntimeError(f"the load generator failed:\n{errors[-2000:]}")
     raw = json.loads(output)
-    return Result([Sample(*sample) for sample in raw["samples"]], raw["seconds"])
+    return Result([Sample(*sample) for sample in raw["samples"]], raw["seconds"], raw["cpu_seconds"])

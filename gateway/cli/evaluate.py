@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,18 @@ from gateway.cli.session import Session, open_session
 from gateway.engine import LoadedTask
 from gateway.errors import InvalidRequest
 from gateway.evaluation.bootstrap import GroupBootstrap
+from gateway.evaluation.charts import default_directory, recorded, write_charts
 from gateway.evaluation.dataset import file_digest
 from gateway.evaluation.metrics import check_labels
 from gateway.evaluation.provenance import command_line, hardware, versions
+from gateway.evaluation.replay import Recorded
 from gateway.evaluation.report import FORMAT, build_report
 from gateway.evaluation.selection import Selection, select_documents
 from gateway.evaluation.systems import SYSTEMS, SystemName, SystemRun, run_systems
 from gateway.evaluation.table import render
 from gateway.files import write_json
+from gateway.home import Home
+from gateway.policy import Policy
 
 RESAMPLES, SEED = 2000, 0
 STDOUT = Path("-")
@@ -46,6 +50,12 @@ STDOUT = Path("-")
     metavar="OUT.json",
     help="Write all figures to a file; - writes them to standard output instead of the tables.",
 )
+@click.option(
+    "--charts",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where curve and reliability go. Default: .cascade/figures/TASK/PART in the home.",
+)
 @click.pass_context
 def evaluate(
     context: click.Context,
@@ -57,6 +67,7 @@ def evaluate(
     allow_seen: bool,
     limit: int | None,
     out: Path | None,
+    charts: Path | None,
 ) -> None:
     """Measure tiers alone and the cascade on the labelled documents of DATA.jsonl.
 
@@ -93,10 +104,30 @@ def evaluate(
     if out is not None and out != STDOUT:
         write_json(out, report)
     click.echo(json.dumps(report, indent=2, ensure_ascii=False) if out == STDOUT else render(report), nl=out == STDOUT)
+    written = _write_charts(loaded, recorded(selection.documents, runs), charts, home, part)
     failed = any(record.failure for run in runs.values() for record in run.records)
     missing = systems is not None and any(run.problem for run in runs.values())
-    if failed or missing:
+    if failed or missing or not (written or charts is None):
         context.exit(1)
+
+
+def _write_charts(
+    task: LoadedTask, items: Sequence[Recorded], directory: Path | None, home: Home, part: str | None
+) -> bool:
+    """Write curve and reliability, and say so; whether that went well."""
+    if not items:
+        return True
+    target = directory or default_directory(home, task.spec.name, part)
+    title = f"{task.spec.name}, {part or 'all documents'}"
+    try:
+        found = write_charts(target, task.spec, task.policy or Policy(task.spec.name), items, title, task.not_trusted)
+    except OSError as error:
+        click.echo(f"{target}: charts could not be written ({error.strerror or error})", err=True)
+        return False
+    click.echo(f"{target}: {', '.join(path.name for path in found.paths)}", err=True)
+    if found.note:
+        click.echo(found.note, err=True)
+    return True
 
 
 def parse_systems(text: str | None) -> tuple[SystemName, ...]:

@@ -35,6 +35,7 @@ BUILTINS = {
     "eval": Builtin("gateway.cli.evaluate:evaluate", "Measure tiers and cascade on labelled data."),
     "keys": Builtin("gateway.cli.keys:keys", "Make, list and revoke API keys."),
     "rules": Builtin("gateway.cli.rules:rules", "Check, test, measure and explain rules."),
+    "cost": Builtin("gateway.cli.cost:cost", "Show what requests cost and what was saved."),
     "audit": Builtin("gateway.cli.audit:audit", "Look at audits and feedback, and use them."),
     "models": Builtin("gateway.cli.models:models", "List, fetch and verify models."),
 }
@@ -42,12 +43,17 @@ BUILTINS = {
 # What --help says about the commands this distribution itself adds as plug-ins, without importing them.
 PLUGIN_HELP = {
     "calibrate": "Choose accept thresholds on a calibration part.",
+    "data": "Import labelled documents and check them.",
+    "scaling": "Fit scaling laws and allocate a training budget.",
+    "task": "Begin a task from labelled documents.",
     "train": "Train a task's large tier and student.",
 }
 
 
 # Packages that only an extra installs; whatever needs them names this extra.
-EXTRA_PACKAGES = frozenset({"onnx", "onnxscript", "peft", "safetensors", "scipy", "sklearn", "torch", "transformers"})
+EXTRA_PACKAGES = frozenset(
+    {"matplotlib", "onnx", "onnxscript", "peft", "safetensors", "scipy", "sklearn", "torch", "transformers"}
+)
 
 
 class CascadeGroup(click.Group):
@@ -91,8 +97,22 @@ def _invoke(invoke: Callable[[click.Context], Any], ctx: click.Context) -> Any:
         ) from error
 
 
-def _plugins() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=PLUGIN_GROUP)}
+class PluginGroup(click.Group):
+    """A group whose subcommands other packages add to: as entry points ``cascade.commands.GROUP``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        own = super().list_commands(ctx)
+        return [*own, *sorted(name for name in _plugins(self.name) if name not in own)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        own = super().get_command(ctx, cmd_name)
+        plugin = None if own else _plugins(self.name).get(cmd_name)
+        return _load(f"{self.name} {cmd_name}", plugin.value) if plugin else own
+
+
+def _plugins(group: str | None = None) -> dict[str, EntryPoint]:
+    name = f"{PLUGIN_GROUP}.{group}" if group else PLUGIN_GROUP
+    return {point.name: point for point in entry_points(group=name)}
 
 
 def _short_help(name: str) -> str:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 
 from gateway.cascade import Extraction, FieldResult
 from gateway.document import TierName
 from gateway.evaluation.metrics import expected_values, is_right
 from gateway.evaluation.replay import Recorded, Tally, replay, tally
-from gateway.files import write_text
-from gateway.policy import AbsentThreshold, Policy, Threshold
+from gateway.policy import AbsentThreshold, Chain, Policy, Threshold
 from gateway.task import TaskSpec
 
 #: Thresholds of the sweep, the same for all fields.
@@ -32,27 +30,37 @@ class Point:
     tally: Tally
 
 
-def curve(task: TaskSpec, policy: Policy, items: Sequence[Recorded]) -> list[Point]:
+def curve(
+    task: TaskSpec,
+    policy: Policy,
+    items: Sequence[Recorded],
+    not_trusted: Mapping[str, Collection[TierName]] | None = None,
+) -> list[Point]:
     """All points for documents whose tier outputs are known.
 
     The sweep's thresholds are hand-set and promise nothing; it is what a naive policy could choose from.
+
+    Args:
+        not_trusted: as in :class:`gateway.cascade.Run`; it does not concern single tiers and the oracle.
     """
+    distrusted = not_trusted or {}
     tiers = [tier for tier in task.tiers if items and tier in items[0].outputs]
     points = [
         Point("tier", tier, False, tally(task, items, [_alone(task, item, tier) for item in items])) for tier in tiers
     ]
     for value in SWEEP:
         swept = with_threshold(policy, task, value)
-        points.append(Point("threshold", f"{value:g}", False, _cascade(task, swept, items)))
+        points.append(Point("threshold", f"{value:g}", False, _cascade(task, swept, items, None, distrusted)))
     chain = tuple(tiers)
     tabled = [found for by_field in policy.thresholds.values() for found in by_field.values()]
     targets = sorted({target for found in tabled for target in found})
     for target in targets:
         certified = all(
-            (chosen := policy.threshold(chain, name, target)) is not None and chosen[1].certified
+            (chosen := policy.threshold(_trusted(chain, distrusted.get(name, ())), name, target)) is not None
+            and chosen[1].certified
             for name in task.fields
         )
-        points.append(Point("target", f"{target:g}", certified, _cascade(task, policy, items, target)))
+        points.append(Point("target", f"{target:g}", certified, _cascade(task, policy, items, target, distrusted)))
     if items:
         points.append(
             Point("oracle", "oracle", False, tally(task, items, [_oracle(task, item, tiers) for item in items]))
@@ -67,8 +75,19 @@ def with_threshold(policy: Policy, task: TaskSpec, value: float) -> Policy:
     return replace(policy, thresholds=everywhere)
 
 
-def _cascade(task: TaskSpec, policy: Policy, items: Sequence[Recorded], quality: float | None = None) -> Tally:
-    return tally(task, items, [replay(task, policy, item.outputs, quality=quality) for item in items])
+def _trusted(chain: Chain, distrusted: Collection[TierName]) -> Chain:
+    return tuple(tier for tier in chain if tier not in distrusted)
+
+
+def _cascade(
+    task: TaskSpec,
+    policy: Policy,
+    items: Sequence[Recorded],
+    quality: float | None,
+    distrusted: Mapping[str, Collection[TierName]],
+) -> Tally:
+    extractions = [replay(task, policy, item.outputs, quality=quality, not_trusted=distrusted) for item in items]
+    return tally(task, items, extractions)
 
 
 def _alone(task: TaskSpec, item: Recorded, tier: TierName) -> Extraction:
@@ -122,16 +141,6 @@ def as_csv(points: Sequence[Point]) -> str:
 
 def _short(value: float | int) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
-
-
-def write_curve(directory: Path, points: Sequence[Point], title: str) -> list[Path]:
-    """Write ``curve.csv``, and ``curve.svg`` where matplotlib is installed (extra ``figures``); the files written."""
-    path = directory / "curve.csv"
-    write_text(path, as_csv(points))
-    from gateway.evaluation.figures import draw_curve
-
-    drawn = draw_curve(directory / "curve.svg", points, title)
-    return [path, drawn] if drawn else [path]
 
 
 def by_kind(points: Sequence[Point]) -> Mapping[str, list[Point]]:

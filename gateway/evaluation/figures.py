@@ -1,4 +1,4 @@
-"""Figures as SVG files, drawn with matplotlib where it is installed (extra ``figures``)."""
+"""Figures as SVG files, drawn with matplotlib where it is installed (extra ``train``)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from gateway.evaluation.curve import Point
     from gateway.evaluation.reliability import Reliability
 
+#: What to say where it is not.
+NO_FIGURES = "figures are not drawn: matplotlib is not installed (pip install 'cascade-gateway[train]')"
 _COLOURS = {"tier": "#555555", "threshold": "#9ecae1", "target": "#e6550d", "oracle": "#31a354"}
 
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from gateway.combine import Answer, answers_of, most_probable
+from gateway.document import TierName
 from gateway.evaluation.bounds import clopper_pearson
+from gateway.evaluation.metrics import expected_values, is_right
+from gateway.evaluation.replay import Recorded
+from gateway.policy import Chain, Policy
+from gateway.task import TaskSpec
 
 BINS = 10
 
@@ -63,6 +69,44 @@ def reliability(name: str, probabilities: Sequence[float], right: Sequence[bool]
         1, count
     )
     return Reliability(name, tuple(found), count, error, brier, loss)
+
+
+def before_and_after(task: TaskSpec, policy: Policy, items: Sequence[Recorded]) -> list[Reliability]:
+    """How the probabilities of best values came true, in all annotated documents and all fields: for each tier its own
+    score (``rules score``) and what the combiner makes of it (``rules combined``), and the combiner of all tiers."""
+    tiers = tuple(tier for tier in task.tiers if items and tier in items[0].outputs)
+    found: list[Reliability] = []
+    for tier in tiers:
+        found.append(_reliability(f"{tier} score", _stated(task, None, items, (tier,))))
+        found.append(_reliability(f"{tier} combined", _stated(task, policy, items, (tier,))))
+    if len(tiers) > 1:
+        found.append(_reliability("all combined", _stated(task, policy, items, tiers)))
+    return [one for one in found if one.count]
+
+
+def _reliability(name: str, pairs: Iterator[tuple[float, bool]]) -> Reliability:
+    stated = list(pairs)
+    return reliability(name, [probability for probability, _ in stated], [right for _, right in stated])
+
+
+def _stated(
+    task: TaskSpec, policy: Policy | None, items: Sequence[Recorded], chain: Chain
+) -> Iterator[tuple[float, bool]]:
+    """Of every annotated document and field where there is one, the best value's probability and whether it is right;
+    without a policy, by score."""
+    for item in items:
+        for name, field in task.fields.items():
+            expected = expected_values(task, item.document, name)
+            if expected is None:
+                continue
+            answers: dict[TierName, list[Answer]] = {
+                tier: answers_of(item.outputs[tier].proposals.get(name), field.many) for tier in chain
+            }
+            combiner = policy.combiner(chain, name) if policy else None
+            best, probability = most_probable(answers, combiner, field.type, options=task.options)
+            if best is not None:
+                right = is_right(task, name, expected, [candidate.value for candidate in best.candidates])
+                yield min(max(probability, 0.0), 1.0), right
 
 
 def as_csv(found: Sequence[Reliability]) -> str:

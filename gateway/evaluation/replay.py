@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.cascade import Extraction, Run
@@ -28,10 +28,16 @@ def replay(
     *,
     quality: float | None = None,
     tiers: Sequence[TierName] | None = None,
+    not_trusted: Mapping[str, Collection[TierName]] | None = None,
 ) -> Extraction:
-    """The extraction that a cascade of ``tiers`` (all recorded ones by default) makes of these outputs."""
+    """The extraction that a cascade of ``tiers`` (all recorded ones by default) makes of these outputs.
+
+    Args:
+        not_trusted: as in :class:`gateway.cascade.Run`.
+    """
     allowed = [tier for tier in task.tiers if tier in outputs and (tiers is None or tier in tiers)]
-    run = Run(task, policy, fields=tuple(task.fields), quality=quality, tiers=allowed)
+    fields = tuple(task.fields)
+    run = Run(task, policy, fields=fields, quality=quality, tiers=allowed, not_trusted=not_trusted)
     while (tier := run.next_tier()) is not None:
         run.absorb(tier, outputs[tier])
     return run.result()

@@ -14,7 +14,8 @@ from gateway.settings import Settings
 Need = Literal["nothing", "key"] | Role
 
 EXTRACT, BATCH = "/v1/extract", "/v1/extract/batch"
-METRICS = "/metrics"
+#: Who may read the metrics may read the page of figures made from them.
+METRICS = ("/metrics", "/cost")
 DOCS = ("/docs", "/redoc", "/openapi.json")
 ADMIN = ("/v1/admin", "/admin")
 
@@ -53,7 +54,7 @@ class Access:
         """What a path needs. Paths that lead nowhere need nothing: they are answered with ``not-found``."""
         if path in (EXTRACT, BATCH):
             return "extract"
-        if path == METRICS:
+        if path in METRICS:
             return self._metrics
         if _within(path, DOCS):
             return self._docs

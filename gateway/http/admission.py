@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from gateway.errors import Overloaded, RateLimited
 from gateway.http.keys import Key
 from gateway.shared.accounts import Accounts
 from gateway.shared.occupancy import Occupancy
+
+
+def overloaded() -> Overloaded:
+    """The error for a request that there is no place for."""
+    return Overloaded("as many requests as may be are being answered; ask again shortly")
 
 
 class Admission:
@@ -27,21 +29,19 @@ class Admission:
         self._limit = limit
         self._machine_limit = machine_limit
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """One place, for as long as the block runs.
+    def enter(self) -> None:
+        """Take a place; :meth:`leave` gives it back.
 
         Raises:
             Overloaded: all places are taken.
         """
-        occupancy = self._occupancy
-        if occupancy.own >= self._limit or self._machine_full():
-            raise Overloaded("as many requests as may be are being answered; ask again shortly")
-        occupancy.change(+1)
-        try:
-            yield
-        finally:
-            occupancy.change(-1)
+        if self._occupancy.own >= self._limit or self._machine_full():
+            raise overloaded()
+        self._occupancy.change(+1)
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self._occupancy.change(-1)
 
     def _machine_full(self) -> bool:
         occupancy = self._occupancy

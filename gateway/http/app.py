@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
@@ -13,11 +14,14 @@ from starlette.types import Receive, Scope, Send
 from gateway import __version__
 from gateway.audit.auditor import Auditor
 from gateway.audit.opening import auditing
+from gateway.cost.accounting import Accounting
+from gateway.cost.provisioned import Usage
 from gateway.engine import Engine
 from gateway.http.access import Access
 from gateway.http.admission import Admission
 from gateway.http.answering import Answering
 from gateway.http.cache import AnswerCache
+from gateway.http.cost_page import router as cost_router
 from gateway.http.errors import install_error_handlers
 from gateway.http.feedback import router as feedback_router
 from gateway.http.front import Front
@@ -30,7 +34,10 @@ from gateway.settings import Settings
 from gateway.shared.accounts import Accounts
 from gateway.shared.occupancy import Occupancy
 from gateway.shared.slots import state_directory
+from gateway.telemetry.beginning import begin
+from gateway.telemetry.exposition import MachineCollector
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.targets import TargetCollector
 
 TITLE = "cascade-gateway"
 DESCRIPTION = """Extracts fields from text with the cheapest tier that can be trusted: rules, a small model, a large
@@ -68,16 +75,20 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with _service(settings, metrics, run_directory) as make:
             engine = await open_engine()
+            begin(metrics, engine.tasks)
+            metrics.collect_from(TargetCollector(lambda: {name: task.spec for name, task in engine.tasks.items()}))
             try:
                 async with auditing(engine, settings, metrics, home) as auditor:
                     app.state.service = make(engine, auditor)
                     yield
             finally:
                 await engine.close()
+                await asyncio.to_thread(metrics.close)
 
     app = Application(lifespan)
     app.include_router(router)
     app.include_router(feedback_router)
+    app.include_router(cost_router)
     install_error_handlers(app)
     describe(app)
     return app
@@ -102,12 +113,17 @@ def _service(
         stack.callback(accounts.close)
         occupancy = Occupancy(shared / "occupancy")
         stack.callback(occupancy.close)
+        usage = Usage(shared / "usage")
+        stack.callback(usage.close)
         admission = Admission(
             accounts, occupancy, limit=settings.max_requests, machine_limit=settings.max_requests_machine
         )
         cache = AnswerCache(settings.cache_bytes, settings.cache_seconds) if settings.cache_bytes else None
 
         def make(engine: Engine, auditor: Auditor) -> Service:
+            accounting = Accounting.of(usage, settings)
+            engine.account_with(accounting)
+            metrics.collect_from(MachineCollector(accounting.machine))
             answering = Answering(engine, settings, metrics, accounts, cache, auditor)
             return Service(engine, settings, metrics, Access(keys, settings), admission, answering)
 

@@ -207,7 +207,7 @@ class BatchResponse(Response):
                 value = self._batch.document(index)
                 identifier = value.get("id") if isinstance(value, dict) else None
                 found["id"] = identifier[:_ID_LIMIT] if isinstance(identifier, str) else None
-                caller = replace(self._caller, came=time.perf_counter())
+                caller = replace(self._caller, came=time.perf_counter(), refusable=False)
                 answered = await self._answering.answer(parse_request(value), caller, record, facts)
             except BaseException as error:
                 note_failure(error, record, facts)

@@ -14,8 +14,10 @@ from gateway.errors import BodyTooLarge, InvalidJson, RequestTimeout, Unsupporte
 
 #: How deep arrays and objects may lie in each other; the requests there are need five.
 MAX_DEPTH = 32
-#: Set in a request's state once its body has been read to the end.
-BODY_READ = "body_read"
+#: Set in a request's state once its body has come in to the end, and once it has been read to the end.
+BODY_ARRIVED, BODY_READ = "body_arrived", "body_read"
+#: A body this small is passed over, and the connection kept; it is on its way already.
+_PASSED_OVER_BYTES = 64 * 1024
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int, timeout: float) -> bytes:
@@ -34,28 +36,47 @@ async def read_body(scope: Scope, receive: Receive, limit: int, timeout: float) 
         ClientDisconnect: the client left meanwhile.
     """
     _check_headers(scope["headers"], limit)
-    parts: list[bytes] = []
-    size = 0
-    expiry = asyncio.timeout(timeout)
-    try:
-        async with expiry:
-            more = True
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientDisconnect
-                part = message.get("body", b"")
-                more = message.get("more_body", False)
-                size += len(part)
-                if size > limit:
-                    raise _too_large(limit)
-                parts.append(part)
-    except TimeoutError as error:
-        if not expiry.expired():
-            raise
-        raise RequestTimeout(f"the body did not arrive within {timeout:g} s", detail={"seconds": timeout}) from error
+    if scope["state"].get(BODY_ARRIVED):  # most are: reading then never waits
+        body = await _read(receive, limit)
+    else:
+        expiry = asyncio.timeout(timeout)
+        try:
+            async with expiry:
+                body = await _read(receive, limit)
+        except TimeoutError as error:
+            if not expiry.expired():
+                raise
+            seconds = {"seconds": timeout}
+            raise RequestTimeout(f"the body did not arrive within {timeout:g} s", detail=seconds) from error
     scope["state"][BODY_READ] = True
+    return body
+
+
+async def _read(receive: Receive, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part = message.get("body", b"")
+        more = message.get("more_body", False)
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def is_small(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether a request's body is small enough to be passed over unread, and will come without being asked for."""
+    length = b"0"
+    for name, value in headers:
+        if name in (b"transfer-encoding", b"expect"):
+            return False
+        if name == b"content-length":
+            length = value
+    return length.isdigit() and len(length) < 8 and int(length) <= _PASSED_OVER_BYTES
 
 
 def _check_headers(headers: list[tuple[bytes, bytes]], limit: int) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gateway.cost import expected_amount
 from gateway.document import TierName
-from gateway.errors import BudgetExhausted, CascadeError
+from gateway.errors import BudgetExhausted, CascadeError, Overloaded
 from gateway.http.keys import Key
 from gateway.loaded import LoadedTask
 from gateway.shared.accounts import Accounts
@@ -49,8 +49,9 @@ def upper_estimate(task: LoadedTask, tiers: tuple[TierName, ...], characters: in
 def charged(accounts: Accounts, key: Key | None, estimate: float) -> Iterator[Bill]:
     """Do work at the key's expense; the block says what it did cost.
 
-    A request that is refused as wrong costs nothing. One that ends otherwise without a bill (its client left, say)
-    costs the estimate: nobody knows what had been done for it, and leaving early must not make it free.
+    A request that is refused, as wrong or because the service is full, costs nothing. One that ends otherwise without a
+    bill (its client left, say) costs the estimate: nobody knows what had been done for it, and leaving early must not
+    make it free.
 
     Raises:
         BudgetExhausted: the key may not spend ``estimate`` any more today.
@@ -70,7 +71,7 @@ def charged(accounts: Accounts, key: Key | None, estimate: float) -> Iterator[Bi
     try:
         yield bill
     except CascadeError as error:
-        if error.status < 500:
+        if error.status < 500 or isinstance(error, Overloaded):
             bill.amount = 0.0
         raise
     finally:

@@ -26,6 +26,15 @@ _ENTRY_BYTES = 400
 _INDIFFERENT = {"id", "deadline_ms"}
 
 
+_NO_WORK: Mapping[str, Any] = {
+    "amount": 0.0,
+    "by_tier": {},
+    "overhead": 0.0,
+    "energy_joules": 0.0,
+    "co2e_grams": 0.0,
+}
+
+
 @dataclass(frozen=True)
 class Kept:
     """An answer without what belongs to one request (its id and timing), and what its work is counted by."""
@@ -80,7 +89,8 @@ class AnswerCache:
         """Keep an answer. One that a tier was missing from is not kept: it would outlive the tier's absence."""
         if outcome.extraction.status == "degraded" or outcome.extraction.unavailable:
             return
-        cost = {**answer["cost"], "amount": 0.0, "by_tier": {}, "cached": True}
+        cost = {**answer["cost"], **_NO_WORK, "cached": True}
+        cost.pop("provisioned", None)
         rest = {name: value for name, value in answer.items() if name not in ("id", "timing_ms")}
         kept = Kept(
             encode_json({**rest, "cost": cost}),

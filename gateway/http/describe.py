@@ -10,6 +10,7 @@ from gateway.engine import Engine, LoadedTask
 from gateway.errors import TierUnavailable, UnknownTask
 from gateway.inference.base import TierStatus
 from gateway.policy import Policy
+from gateway.task import Prices
 
 
 def task_summary(task: LoadedTask) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def task_description(task: LoadedTask) -> dict[str, Any]:
         },
         "tiers": {tier: tier_description(task, tier) for tier in spec.tiers},
         "certified": certified_targets(task.policy),
-        "prices": {"currency": spec.prices.currency, "cpu_second": spec.prices.cpu_second},
+        "prices": spec.prices.as_json(),
         "versions": task.versions,
         "problems": list(task.problems),
     }
@@ -71,6 +72,20 @@ def certified_targets(policy: Policy | None) -> dict[str, dict[str, list[float]]
         }
         for chain, fields in policy.thresholds.items()
     }
+
+
+def price_notes(prices: Prices) -> list[str]:
+    """What is to be said of prices that ``task.yaml`` does not state. No problem: work is priced all the same."""
+    notes = []
+    # Nothing that comes with the gateway runs on a GPU, so that price is not missed.
+    if prices.source["cpu_second"] == "default":
+        notes.append(
+            f"task.yaml states no price of a CPU second: {prices.cpu_second:g} {prices.currency} is assumed"
+            f" ({prices.cpu_second * 3600:.3g} an hour of one core)"
+        )
+    if prices.large is not None and prices.large.assumed:
+        notes.append("upstreams.yaml states no prices of the large tier's upstream: those in docs/cost.md are assumed")
+    return notes
 
 
 async def readiness(engine: Engine) -> tuple[bool, dict[str, Any]]:
@@ -119,4 +134,5 @@ async def _task_readiness(engine: Engine, name: str, task: LoadedTask) -> dict[s
         "missing": missing,
         "tiers": tiers,
         "problems": problems,
+        "notes": price_notes(task.spec.prices),
     }

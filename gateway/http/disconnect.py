@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 T = TypeVar("T")
-#: Work that ends sooner is not watched: two tasks more would cost it a tenth of its time.
+#: Work that ends sooner is not watched: two tasks more would cost more than they are worth.
 _PATIENCE_SECONDS = 0.01
 
 

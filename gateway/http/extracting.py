@@ -51,7 +51,9 @@ def check_text(text: str, limit: int) -> None:
         raise EmptyText("the text is empty or only white space")
 
 
-def engine_request(task: LoadedTask, asked: ExtractRequest, limit: float, elapsed: float) -> Request:
+def engine_request(
+    task: LoadedTask, asked: ExtractRequest, limit: float, elapsed: float, *, refusable: bool = False
+) -> Request:
     """The engine's request; its deadline is ``limit`` seconds or what it asks for, whichever is less, of which
     ``elapsed`` have gone by already.
 
@@ -74,6 +76,7 @@ def engine_request(task: LoadedTask, asked: ExtractRequest, limit: float, elapse
         strict_quality=asked.strict_quality,
         budget=asked.budget,
         deadline=(limit if asked.deadline_ms is None else min(limit, asked.deadline_ms / 1000)) - elapsed,
+        refusable=refusable,
     )
 
 

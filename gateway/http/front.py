@@ -10,10 +10,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.errors import CascadeError
+from gateway.errors import CascadeError, Overloaded
 from gateway.http.access import BATCH, EXTRACT
+from gateway.http.admission import overloaded
 from gateway.http.keys import Key
 from gateway.http.refusal import refuse
+from gateway.http.scope import SENT_AWAY
 from gateway.http.service import Service
 
 #: What proxies log for a client that left; nobody receives it.
@@ -61,22 +63,28 @@ class Front:
     async def _answer(
         self,
         service: Service,
-        work: Callable[[Scope, Receive, Key | None], Awaitable[Response]],
+        work: Callable[[Scope, Receive, Key | None], Awaitable[ASGIApp]],
         key: Key | None,
         scope: Scope,
         receive: Receive,
         send: Send,
     ) -> None:
         admitted = False
+        admission = service.admission
         try:
-            with service.admission.place():
-                service.admission.check_rate(key)
+            if SENT_AWAY in scope["state"]:
+                raise overloaded()
+            admission.enter()
+            try:
+                admission.check_rate(key)
                 admitted = True
                 response = await work(scope, receive, key)
                 await response(scope, receive, send)
+            finally:
+                admission.leave()
         except CascadeError as error:
             scope["state"]["facts"]["code"] = error.code
-            if not admitted:
+            if not admitted or isinstance(error, Overloaded):
                 service.metrics.refused.labels(error.code).inc()
             await refuse(error, scope, receive, send)
         except ClientDisconnect:

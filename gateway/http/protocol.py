@@ -2,7 +2,8 @@
 every refusal in the one error shape.
 
 What it adds: a limit on the request line and headers together, also while they arrive; a limit on connections; time
-limits for headers, for a body that nobody reads any more, and for clients that do not read their answer.
+limits for headers, for a body that nobody reads any more, and for clients that do not read their answer; and the door
+(:mod:`gateway.http.door`), where extraction requests beyond the limit are sent away unread.
 """
 
 from __future__ import annotations
@@ -10,14 +11,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from gateway.errors import CascadeError, HeadersTooLarge, MalformedHttp, Overloaded
+from gateway.http.body import BODY_ARRIVED, is_small
+from gateway.http.door import Door
 from gateway.http.responses import encode_json, error_headers
+from gateway.http.scope import CAME, SENT_AWAY, given_request_id, request_id
 from gateway.settings import Settings
 from gateway.telemetry.logs import facts
 
@@ -35,8 +41,8 @@ class ConnectionLimits:
     write_timeout: float
 
 
-def server_options(settings: Settings) -> dict[str, Any]:
-    """Arguments for :class:`uvicorn.Config`."""
+def server_options(settings: Settings, door: Door | None = None) -> dict[str, Any]:
+    """Arguments for :class:`uvicorn.Config`; by default with a door of its own."""
     limits = ConnectionLimits(
         connections=settings.max_connections,
         header_bytes=settings.max_header_bytes,
@@ -45,7 +51,9 @@ def server_options(settings: Settings) -> dict[str, Any]:
         write_timeout=settings.write_timeout,
     )
     return {
-        "http": type("LimitedProtocol", (GuardedProtocol,), {"limits": limits}),
+        "http": type(
+            "LimitedProtocol", (GuardedProtocol,), {"limits": limits, "door": door or Door(settings.max_requests)}
+        ),
         "ws": "none",
         "timeout_keep_alive": settings.keep_alive,
         # Nothing here looks at the client's address.
@@ -57,9 +65,10 @@ def server_options(settings: Settings) -> dict[str, Any]:
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """One connection. ``limits`` is set by :func:`server_options`."""
+    """One connection. ``limits`` and ``door`` are set by :func:`server_options`."""
 
     limits: ConnectionLimits
+    door: Door
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -68,6 +77,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         self._begun = 0
         self._refused = False
+        self._completing = False
+        self._let_in: RequestResponseCycle | None = None
         self._reading_timer: asyncio.TimerHandle | None = None
         self._writing_timer: asyncio.TimerHandle | None = None
 
@@ -133,6 +144,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Called by the parser."""
         super().on_message_complete()
         self._in_body = False
+        self.cycle.scope["state"][BODY_ARRIVED] = True
 
     @property
     def _idle(self) -> bool:
@@ -180,7 +192,10 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Called when an answer has been handed to the transport."""
+        self._leave()
+        self._completing = True
         super().on_response_complete()
+        self._completing = False
         if self.transport.is_closing() and self.transport.get_write_buffer_size():
             self._await_reader()
 
@@ -212,6 +227,59 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _address(self) -> str | None:
         return self.client[0] if self.client else None
+
+    # --- through the door ---
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Called when it is a request's turn on its connection: its headers are there, its body may be."""
+        scope: Any = cycle.scope
+        let_in = self.door.enter(scope["method"], scope["path"])
+        if let_in is None:
+            super()._start_asgi_task(cycle, app)
+        elif let_in:
+            scope["state"][CAME] = time.perf_counter()
+            self._let_in = cycle
+            self.door.begin(self.loop, partial(self._begin, cycle, app))
+        elif self.flow.write_paused or not is_small(scope["headers"]):
+            # The application says no: it can wait for the client to read, and for what is on its way.
+            scope["state"][SENT_AWAY] = True
+            super()._start_asgi_task(cycle, app)
+        elif self._completing:
+            self.loop.call_soon(self._send_away, cycle)  # or a long row of requests would end in deep recursion
+        else:
+            self._send_away(cycle)
+
+    def _begin(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if cycle.disconnected:
+            self._leave()
+            return
+        task = self.loop.create_task(cycle.run_asgi(app))
+        self.tasks.add(task)
+        task.add_done_callback(partial(self._ended, cycle))
+
+    def _ended(self, cycle: RequestResponseCycle, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if self._let_in is cycle:  # it ended without a whole answer
+            self._leave()
+
+    def _leave(self) -> None:
+        """The request that was let in has its answer, or needs none: its place is free at once."""
+        if self._let_in is not None:
+            self._let_in = None
+            self.door.leave()
+
+    def _send_away(self, cycle: RequestResponseCycle) -> None:
+        if self._refused or cycle.disconnected or self.transport.is_closing():
+            return
+        keep = cycle.keep_alive and not self.door.closing()
+        scope: Any = cycle.scope
+        identifier = request_id(given_request_id(scope["headers"]))
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(self.door.refusal(self.loop, identifier, keep=keep))
+        if not keep:
+            self._refused = True
+            self.transport.close()
+        self.on_response_complete()
 
     # --- refusing ---
 

@@ -8,11 +8,9 @@ import contextlib
 from starlette.types import Receive, Scope, Send
 
 from gateway.errors import CascadeError, RequestTimeout
-from gateway.http.body import BODY_READ
+from gateway.http.body import BODY_READ, is_small
 from gateway.http.responses import error_response
 
-#: A body this small is passed over, and the connection kept; it is on its way already.
-_PASSED_OVER_BYTES = 64 * 1024
 #: What is read and thrown away of a larger one after the answer, so that a client that sends everything before it reads
 #: gets to see the answer; a connection closed at once would be reset under it.
 _DRAIN_BYTES = 32 * 1024 * 1024
@@ -24,7 +22,7 @@ async def refuse(error: CascadeError, scope: Scope, receive: Receive, send: Send
     response = error_response(error)
     headers = dict(scope["headers"])
     late = isinstance(error, RequestTimeout)
-    if scope["state"].get(BODY_READ) or (_small(headers) and not late):
+    if scope["state"].get(BODY_READ) or (is_small(scope["headers"]) and not late):
         await response(scope, receive, send)
         return
     await send(
@@ -39,13 +37,6 @@ async def refuse(error: CascadeError, scope: Scope, receive: Receive, send: Send
     if b"expect" not in headers and not late:
         await _drain(receive)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def _small(headers: dict[bytes, bytes]) -> bool:
-    if b"transfer-encoding" in headers:
-        return False
-    length = headers.get(b"content-length", b"0")
-    return length.isdigit() and len(length) < 8 and int(length) <= _PASSED_OVER_BYTES and b"expect" not in headers
 
 
 async def _drain(receive: Receive) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -116,6 +114,8 @@ async def ready(request: Request) -> Response:
 @router.get("/metrics", summary="Prometheus metrics", tags=["operation"])
 async def metrics(request: Request) -> Response:
     """All worker processes together."""
-    # In multi-process mode this reads files.
-    body, media_type = await asyncio.to_thread(_service(request).metrics.exposition)
+    found = _service(request).metrics
+    if not found.enabled:
+        raise NotFound("metrics are off (CASCADE_METRICS)")
+    body, media_type = await found.scrape()
     return Response(body, headers={"Content-Type": media_type})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
@@ -150,12 +150,19 @@ class ManyFieldAnswer(_Judged):
 
 
 class CostAnswer(_Answer):
-    """Marginal cost of this request, and what the large tier alone would have cost."""
+    """Marginal cost of this request, and what the large tier alone would have cost. `amount` is the sum of `by_tier`
+    and `overhead`."""
 
     amount: float
     currency: str
     always_large: float | None
     by_tier: dict[TierName, float]
+    overhead: float = Field(description="Everything around the tiers: HTTP, JSON, the cascade, queues, metrics.")
+    energy_joules: float = Field(description="Estimated energy of the machine and its data centre.")
+    co2e_grams: float = Field(description="Estimated emissions of that energy.")
+    provisioned: float | None = Field(
+        None, description="This request's part of the machine's price, idle time included, where that is configured."
+    )
     cached: bool | None = Field(None, description="`true`: given again from memory; no work was done.")
 
 
@@ -174,6 +181,19 @@ class DecisionAnswer(_Answer):
     target: float | None
     threshold: float | None
     verdict: Verdict
+
+
+class WorkAnswer(_Answer):
+    """What a tier spent on the document, its part of a shared batch; of the overhead only CPU seconds are known."""
+
+    cpu_seconds: float
+    gpu_seconds: float | None = None
+    wall_seconds: float | None = None
+    tokens: int | None = None
+    batch_size: int | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    billed: float | None = Field(None, description="Money that others billed.")
 
 
 class Explanation(_Answer):
@@ -208,7 +228,11 @@ class ExtractAnswer(_Answer):
     versions: dict[str, str | int | None] = Field(description="Digests of everything that can change an answer.")
     filtered: FilteredAnswer | None = Field(None, description="The filter that kept the document from every tier.")
     unavailable: dict[TierName, str] | None = Field(None, description="Tiers that could not be asked, and why.")
+    not_asked: dict[TierName, str] | None = Field(None, description="Tiers that `budget` did not cover, and why.")
     explanation: dict[str, Explanation] | None = Field(None, description="With `explain` only.")
+    work: dict[TierName | Literal["overhead"], WorkAnswer] | None = Field(
+        None, description="With `explain` only: what was spent, by tier."
+    )
 
 
 class ErrorBody(_Answer):

@@ -17,6 +17,8 @@ from gateway.telemetry.logs import REQUEST_ID, TRACE_PARENT, facts
 _ACCEPTED = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 #: W3C Trace Context, version 00: trace id, parent id, flags; ids of zeros are no ids.
 _TRACE = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+#: In a request's state: when it came (``time.perf_counter()``), and that the door was full.
+CAME, SENT_AWAY = "came", "sent_away"
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 _PATH_LIMIT = 200
 _log = logging.getLogger("gateway.http")
@@ -25,6 +27,11 @@ _log = logging.getLogger("gateway.http")
 def request_id(given: bytes | None) -> bytes:
     """The id a request came with, where that is harmless to log and repeat; a fresh one otherwise."""
     return given if given is not None and _ACCEPTED.fullmatch(given) else os.urandom(16).hex().encode()
+
+
+def given_request_id(headers: list[tuple[bytes, bytes]]) -> bytes | None:
+    """The id a request came with; headers are ASGI's."""
+    return next((value for name, value in reversed(headers) if name == b"x-request-id"), None)
 
 
 def trace_parent(given: bytes | None) -> bytes | None:
@@ -53,11 +60,12 @@ class RequestScope:
         if trace is not None:
             returned.append((b"traceparent", trace))
         known: dict[str, Any] = {}
-        scope.setdefault("state", {})["facts"] = known
+        state = scope.setdefault("state", {})
+        state["facts"] = known
+        started = state.setdefault(CAME, time.perf_counter())
         # No reset afterwards: every request is a task with a context of its own.
         REQUEST_ID.set(identifier.decode())
         TRACE_PARENT.set(trace.decode() if trace is not None else None)
-        started = time.perf_counter()
         status: int | None = None
 
         async def send_with_id(message: Message) -> None:

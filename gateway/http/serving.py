@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import mark_process_dead
 
 from gateway.engine import Engine
@@ -30,6 +29,7 @@ from gateway.reload.hosting import follower, publishing
 from gateway.settings import Settings
 from gateway.telemetry.logs import configure_logging, warn_of_documents
 from gateway.telemetry.metrics import MULTIPROCESS_VARIABLE, Metrics
+from gateway.telemetry.spans import check_installed
 
 #: Told the engine once everything that serves is known.
 Announce = Callable[[Engine], None]
@@ -62,6 +62,7 @@ def serve(home: Home, settings: Settings, listening: socket.socket, announce: An
     configure_logging(settings.log_level)
     if settings.log_documents:
         warn_of_documents()
+    check_installed(settings)
     if settings.keys is not None:
         read_keys(settings.keys)  # a wrong file is an error before any model is loaded
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
@@ -72,7 +73,7 @@ def serve(home: Home, settings: Settings, listening: socket.socket, announce: An
 
 
 def _serve_alone(home: Home, settings: Settings, listening: socket.socket, announce: Announce) -> None:
-    metrics = Metrics(CollectorRegistry())
+    metrics = Metrics.of(settings)
     loaded: list[LocalInference] = []
 
     async def main() -> None:

@@ -13,12 +13,12 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from prometheus_client import CollectorRegistry
 
 from gateway.engine import Engine
 from gateway.errors import CascadeError
 from gateway.home import Home
 from gateway.http.app import create_app
+from gateway.http.door import Door
 from gateway.http.gate import Gate
 from gateway.http.protocol import server_options
 from gateway.inference.process import stopped_by_signals
@@ -107,11 +107,16 @@ async def serve_engine(
     """
     app = create_app(open_engine, settings, metrics, run_directory, home)
     gate = Gate(app, lambda: app.router.lifespan_context(app))
+    door = Door(
+        settings.max_requests,
+        refused=lambda code: metrics.refused.labels(code).inc(),
+        closing=lambda: gate.state == "draining",
+    )
     server = DrainingServer(
         uvicorn.Config(
             gate,
             lifespan="off",
-            **server_options(settings),
+            **server_options(settings, door),
             timeout_graceful_shutdown=settings.shutdown_timeout,
         ),
         gate,
@@ -156,7 +161,7 @@ def run_worker(home: Home, settings: Settings, listening: socket.socket, socket_
 
     async def main() -> None:
         inference = RemoteInference(socket_path, timeout=settings.inference_timeout)
-        metrics = Metrics(CollectorRegistry())
+        metrics = Metrics.of(settings)
 
         async def open_engine() -> Engine:
             await inference.wait(settings.startup_timeout)

@@ -76,6 +76,10 @@ class Inference(Protocol):
         """
         ...
 
+    def full_for(self, tier: TierName) -> float:
+        """Seconds for which a tier's queue is known to be full; 0 where it is not. Costs nothing: nobody is asked."""
+        ...
+
     async def close(self) -> None:
         """Let go of threads and connections."""
         ...

@@ -11,6 +11,8 @@ from typing import Literal, Protocol, get_args
 
 from gateway.document import Document, TierName, TierOutput
 from gateway.errors import TierUnavailable
+from gateway.telemetry.logs import TRACE_PARENT
+from gateway.telemetry.spans import TRACER, Tracer
 from gateway.tiers.base import Tier
 
 #: Why a queue let a request go without an answer: it was ``full``; the wait was expected to exceed the ``deadline``;
@@ -54,7 +56,8 @@ class Silence:
 
 @dataclass(eq=False)
 class Entry:
-    """One document that waits for a model; ``deadline`` and ``since`` are on the clock ``time.monotonic``."""
+    """One document that waits for a model; ``deadline`` and ``since`` are on the clock ``time.monotonic``. Whoever
+    makes it is traced by ``tracer``, in the span ``trace_parent``."""
 
     model: Tier
     document: Document
@@ -62,6 +65,8 @@ class Entry:
     deadline: float | None = None
     since: float = field(default_factory=time.monotonic)
     future: Future[TierOutput] = field(default_factory=Future)
+    tracer: Tracer | None = field(default_factory=TRACER.get)
+    trace_parent: str | None = field(default_factory=TRACE_PARENT.get)
 
     @property
     def tokens(self) -> int:

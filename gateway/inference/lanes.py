@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol, TypeGuard
 
 from gateway.document import Document, TierName, TierOutput
@@ -48,11 +49,17 @@ class Lanes:
         if self._niceness and hasattr(os, "setpriority"):
             # On Linux a priority belongs to a thread, and its native id names it.
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._niceness)
+        accounted = time.thread_time()
         while (batch := self._queue.take()) is not None:
-            started = time.perf_counter()
+            started, before = time.perf_counter(), time.thread_time()
             outputs = answer_each(batch)
             failed = any(isinstance(output, TierUnavailable) for output in outputs)
             self._queue.done(batch, None if failed else time.perf_counter() - started)
+            _trace(batch, started)
+            if not failed:
+                # Queueing before this batch, and whatever failed since the last one that did not.
+                outputs = [_with_overhead(output, (before - accounted) / len(outputs)) for output in outputs]
+                accounted = time.thread_time()
             for entry, output in zip(batch, outputs, strict=True):
                 if isinstance(output, TierUnavailable):
                     entry.future.set_exception(output)
@@ -66,6 +73,35 @@ class Lanes:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
+
+
+def _trace(batch: Sequence[Entry], started: float) -> None:
+    """A span of the batch in the trace of each request that shares it."""
+    traced = [entry for entry in batch if entry.tracer is not None and entry.trace_parent is not None]
+    if not traced:
+        return
+    ended = time.time_ns()
+    began = ended - int((time.perf_counter() - started) * 1e9)
+    tokens = sum(entry.tokens for entry in batch)
+    for entry in traced:
+        if entry.tracer is not None and entry.trace_parent is not None:
+            entry.tracer.past(
+                f"batch {entry.model.name}",
+                entry.trace_parent,
+                began,
+                ended,
+                batch_size=len(batch),
+                batch_tokens=tokens,
+                tokens=entry.tokens,
+                waited_seconds=max(0.0, time.monotonic() - entry.since - (ended - began) / 1e9),
+            )
+
+
+def _with_overhead(output: TierOutput | TierUnavailable, seconds: float) -> TierOutput | TierUnavailable:
+    if isinstance(output, TierUnavailable):
+        return output
+    work = output.work
+    return replace(output, work=replace(work, overhead_seconds=work.overhead_seconds + seconds))
 
 
 def answer_each(batch: Sequence[Entry]) -> list[TierOutput | TierUnavailable]:

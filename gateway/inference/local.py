@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from gateway.cost.metering import LoopMeter
 from gateway.document import Document, TierName, TierOutput
 from gateway.errors import CascadeError, TierUnavailable
 from gateway.home import Home
@@ -106,6 +107,7 @@ class LocalInference:
         self._models = Models(home, tasks, load or model_loader())
         limits, shares = limits or Limits(), shares or {}
         self._limits = limits
+        self._meter: LoopMeter | None = None
         self._listener: QueueListener = listener or Silence()
         self._calls: dict[TierName, int] = dict.fromkeys(MODEL_TIERS, 0)
         self._queues: dict[TierName, TierQueue] = {}
@@ -119,6 +121,10 @@ class LocalInference:
     def depths(self) -> dict[TierName, int]:
         """Requests each tier has before it now."""
         return {tier: queue.depth + self._calls[tier] for tier, queue in self._queues.items()}
+
+    def account_with(self, meter: LoopMeter) -> None:
+        """Tell ``meter`` of work that tiers do on the event loop; they account for it themselves."""
+        self._meter = meter
 
     @property
     def epoch(self) -> str | None:
@@ -173,7 +179,10 @@ class LocalInference:
         self._calls[tier] += 1
         self._listener.queue_depth(tier, self.depths[tier])
         try:
-            return await model.propose(documents, fields, deadline=deadline)
+            outputs = await model.propose(documents, fields, deadline=deadline)
+            if self._meter is not None:
+                self._meter.exclude(sum(output.work.cpu_seconds for output in outputs))
+            return outputs
         except CascadeError:
             raise
         except Exception as error:  # whatever a client raises, the cascade goes on without the tier
@@ -182,6 +191,11 @@ class LocalInference:
         finally:
             self._calls[tier] -= 1
             self._listener.queue_depth(tier, self.depths[tier])
+
+    def full_for(self, tier: TierName) -> float:
+        """See :meth:`gateway.inference.base.Inference.full_for`."""
+        queue = self._queues[tier]
+        return 0.0 if queue.depth < self._limits.waiting else max(0.001, queue.expected_wait())
 
     async def reload(self) -> bool:
         """Load what has changed on disk beside what is in use, then swap; whether anything was replaced.

@@ -60,7 +60,12 @@ class Models:
         self.epoch = self._epoch()
 
     def _wanted(self) -> tuple[str, ...]:
-        return tuple(self._home.tasks()) if self._names is None else self._names
+        if self._names is not None:
+            return self._names
+        found = self._home.tasks()
+        # An edit that makes a task's file name another task is a mistake, not the end of the task.
+        spoilt = [name for name in self._current if name not in found]
+        return (*found, *(name for name in spoilt if (self._home.rules / name / "task.yaml").is_file()))
 
     def _loaded(self, name: str) -> dict[TierName, LoadedTier]:
         loaded = dict(self._load(self._home, self._home.task(name)))
@@ -181,7 +186,7 @@ class Models:
 def models_on_disk(home: Home, task: str) -> object:
     """What tells whether a task's model files changed: names, sizes and times, not content. Never raises."""
     root = home.models / task
-    wanted = [home.rules / task / "task.yaml", root / "forms.json"]
+    wanted = [home.rules / task / "task.yaml", root / "forms.json", root / "windows.json"]
     for directory in (root / "student", root / "large"):
         wanted += _files(directory)
     return tuple((str(path), _state(path)) for path in wanted)

@@ -13,8 +13,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry
-
 from gateway.errors import CascadeError
 from gateway.home import Home
 from gateway.inference.batching import Limits
@@ -61,11 +59,14 @@ def run_inference(home: Home, settings: Settings, socket_path: Path) -> None:
     """Load the models, then serve them on ``socket_path`` until SIGTERM. SIGHUP reloads what changed on disk."""
     configure_logging(settings.log_level)
     with stopped_by_signals():
+        metrics = Metrics.of(settings, "inference")
         try:
-            inference = load_models(home, settings, Metrics(CollectorRegistry()))
+            inference = load_models(home, settings, metrics)
         except CascadeError as error:
             sys.exit(f"error[{error.code}]: {error.message}")
-        server = inference_server(inference, socket_path, shutdown_timeout=settings.shutdown_timeout)
+        server = inference_server(
+            inference, socket_path, shutdown_timeout=settings.shutdown_timeout, tracer=metrics.tracer
+        )
 
         async def main() -> None:
             async with reloading(inference, settings):
@@ -75,6 +76,7 @@ def run_inference(home: Home, settings: Settings, socket_path: Path) -> None:
             with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
                 runner.run(main())
         finally:
+            metrics.close()
             end_if_busy(inference)
 
 

@@ -16,6 +16,7 @@ from gateway.errors import TierUnavailable
 from gateway.inference import wire
 from gateway.inference.base import TierStatus
 from gateway.inference.batching import FULL
+from gateway.telemetry.logs import TRACE_PARENT
 
 #: A host name is needed to write a URL; the socket is what is connected to.
 _BASE = "http://inference"
@@ -23,6 +24,7 @@ _STATUS_SECONDS = 5.0
 #: After a tier's queue was full, this process refuses by itself for as long: the queue does not run dry meanwhile, and
 #: the cores that are short are not spent on hearing the same again. At most a quarter of what the queue needs to empty.
 _FULL_SECONDS = 0.05
+_NOT_FULL = (0.0, "")
 #: The process itself refuses what it cannot do by the deadline; this much later it counts as stuck.
 _GRACE_SECONDS = 1.0
 
@@ -113,10 +115,13 @@ class RemoteInference:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TierUnavailable("the inference process gave a malformed answer") from error
 
+    def full_for(self, tier: TierName) -> float:
+        """See :meth:`gateway.inference.base.Inference.full_for`."""
+        return max(0.0, self._full.get(tier, _NOT_FULL)[0] - time.monotonic())
+
     def _refuse_while_full(self, tier: TierName) -> None:
-        until, message = self._full.get(tier, (0.0, ""))
-        if time.monotonic() < until:
-            raise TierUnavailable(message, detail=FULL, retry_after=until - time.monotonic())
+        if (seconds := self.full_for(tier)) > 0:
+            raise TierUnavailable(self._full[tier][1], detail=FULL, retry_after=seconds)
 
     def _note_full(self, tier: TierName, error: TierUnavailable) -> None:
         if error.detail == FULL and error.retry_after is not None:
@@ -131,7 +136,9 @@ class RemoteInference:
 
     async def _send(self, method: str, path: str, timeout: float, content: bytes | None = None) -> Any:
         try:
-            response = await self._client.request(method, path, content=content, timeout=timeout)
+            trace = TRACE_PARENT.get()
+            headers = None if trace is None else {wire.TRACE_HEADER: trace}
+            response = await self._client.request(method, path, content=content, timeout=timeout, headers=headers)
             answer = response.json()
         except httpx.TimeoutException as error:
             raise TierUnavailable(f"the inference process did not answer within {timeout:g} s") from error

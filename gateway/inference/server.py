@@ -15,15 +15,23 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gateway.cost.metering import LoopMeter
 from gateway.document import TierName
 from gateway.errors import CascadeError, InvalidRequest, TierUnavailable, UnknownTier
 from gateway.http.disconnect import unless_disconnected
 from gateway.inference import wire
 from gateway.inference.base import Inference
+from gateway.telemetry.logs import TRACE_PARENT
+from gateway.telemetry.spans import TRACER, Tracer
 
 
-def inference_app(inference: Inference) -> Starlette:
-    """An application that answers the calls of :class:`gateway.inference.remote.RemoteInference`."""
+def inference_app(inference: Inference, tracer: Tracer | None = None) -> Starlette:
+    """An application that answers the calls of :class:`gateway.inference.remote.RemoteInference`. What it spends around
+    the tiers is part of the work it reports."""
+    meter = LoopMeter()
+    account_with = getattr(inference, "account_with", None)
+    if account_with is not None:
+        account_with(meter)
 
     def epoch() -> dict[str, str]:
         return {} if inference.epoch is None else {wire.EPOCH_HEADER: inference.epoch}
@@ -35,6 +43,15 @@ def inference_app(inference: Inference) -> Starlette:
         return JSONResponse(wire.status_json(await inference.status(request.path_params["task"])), headers=epoch())
 
     async def propose(request: Request) -> Response:
+        TRACE_PARENT.set(request.headers.get(wire.TRACE_HEADER))
+        TRACER.set(tracer)
+        meter.begin()
+        try:
+            return await measured(request)
+        finally:
+            meter.end()
+
+    async def measured(request: Request) -> Response:
         task, tier = request.path_params["task"], _tier(request.path_params["tier"])
         try:
             call = wire.call_from_json(json.loads(await request.body()))
@@ -47,7 +64,8 @@ def inference_app(inference: Inference) -> Starlette:
             outputs = await unless_disconnected(request.receive, proposing)
         except ClientDisconnect:
             return Response(status_code=204)  # to nobody
-        answer: dict[str, Any] = {"outputs": [wire.output_json(output) for output in outputs]}
+        overhead = meter.take() / max(1, len(outputs))
+        answer: dict[str, Any] = {"outputs": [wire.output_json(output, overhead) for output in outputs]}
         # ASCII JSON: spans of a text may hold what cannot be written as UTF-8.
         return Response(json.dumps(answer), media_type="application/json", headers=epoch())
 
@@ -69,11 +87,13 @@ def inference_app(inference: Inference) -> Starlette:
     )
 
 
-def inference_server(inference: Inference, socket_path: Path, *, shutdown_timeout: int = 10) -> uvicorn.Server:
+def inference_server(
+    inference: Inference, socket_path: Path, *, shutdown_timeout: int = 10, tracer: Tracer | None = None
+) -> uvicorn.Server:
     """A server for :func:`inference_app`; the socket must lie in a directory that only this user can enter."""
     return uvicorn.Server(
         uvicorn.Config(
-            inference_app(inference),
+            inference_app(inference, tracer),
             uds=str(socket_path),
             log_config=None,
             access_log=False,

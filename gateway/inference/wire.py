@@ -14,6 +14,8 @@ PROPOSE_PATH = "/propose/{task}/{tier}"
 HEALTH_PATH = "/health"
 #: Carries :attr:`gateway.inference.base.Inference.epoch` with every answer.
 EPOCH_HEADER = "x-epoch"
+#: The span, as W3C Trace Context writes it, that a call belongs to.
+TRACE_HEADER = "traceparent"
 #: Seconds after which a tier that refused may be asked again, with fractions (unlike HTTP's own ``Retry-After``).
 RETRY_HEADER = "x-retry-after"
 
@@ -62,12 +64,10 @@ def call_from_json(raw: Mapping[str, Any]) -> Call:
     )
 
 
-def output_json(output: TierOutput) -> dict[str, Any]:
-    """A tier's answer for one document."""
-    return {
-        "proposals": {name: proposal.as_json() for name, proposal in output.proposals.items()},
-        "work": asdict(output.work),
-    }
+def output_json(output: TierOutput, overhead: float = 0.0) -> dict[str, Any]:
+    """A tier's answer for one document, with ``overhead`` CPU seconds more of the process that answers."""
+    work = {**vars(output.work), "overhead_seconds": output.work.overhead_seconds + overhead}
+    return {"proposals": {name: proposal.as_json() for name, proposal in output.proposals.items()}, "work": work}
 
 
 def output_from_json(raw: Mapping[str, Any]) -> TierOutput:

@@ -10,7 +10,7 @@ from gateway.home import Home
 from gateway.policy import Policy
 from gateway.reload.generations import Problem
 from gateway.task import TaskSpec
-from gateway.tiers.rules.lint import Finding, check_task
+from gateway.tiers.rules.lint import Finding, PatternMemory, check_task
 from gateway.tiers.rules.loading import load_rules
 
 
@@ -22,28 +22,35 @@ class Rejected(Exception):
         super().__init__("; ".join(map(str, self.problems)))
 
 
-def check(copy: Home, task: str, original: Home) -> TaskSpec:
+def check(copy: Home, task: str, original: Home, memory: PatternMemory | None = None) -> TaskSpec:
     """Lint a copy, run its examples and load all that a worker will load; the task as it is stated there.
+
+    A ``memory`` that is kept from check to check makes it as cheap as the edit.
 
     Raises:
         Rejected: there is an error; places are those in ``original``.
     """
-    errors = [finding for finding in check_task(copy.rules, task) if finding.severity == "error"]
+    memory = PatternMemory() if memory is None else memory
+    errors = [finding for finding in check_task(copy.rules, task, memory) if finding.severity == "error"]
     if errors:
         raise Rejected(_problem(finding, copy, original) for finding in errors)
     path = copy.models / task / "policy.json"
     try:
         spec = loaded_spec(copy, task, original)
-        load_rules(copy.rules, spec)
+        load_rules(copy.rules, spec, memory.compiled)
         if path.exists() and (found := Policy.load(path).task) != task:
             raise PolicyError(f'{path}: belongs to task "{found}"')
     except CascadeError as error:
         named = (error.detail or {}).get("file") or (path if isinstance(error, PolicyError) else None)
         message = shown(error.message, copy, original)
         file = None if named is None else shown(str(named), copy, original)
+        line, column = ((error.detail or {}).get(key) for key in ("line", "column"))
         if file is not None:
-            message = message.removeprefix(f"{file}:").strip()
-        raise Rejected([Problem(error.code, message, file=_relative(file, original))]) from error
+            place = f"{file}:" if line is None else f"{file}:{line}:{column}:"
+            message = message.removeprefix(place).strip()
+        raise Rejected(
+            [Problem(error.code, message, file=_relative(file, original), line=line, column=column)]
+        ) from error
     return spec
 
 

@@ -17,6 +17,7 @@ from gateway.reload.quiet import Quiet
 from gateway.reload.sources import Content, Signature, Sources, SourcesChanged
 from gateway.reload.store import KEPT, Store
 from gateway.telemetry.logs import facts
+from gateway.tiers.rules.lint import COPY, PatternMemory, copy_message
 
 QUIET_SECONDS = 0.2
 _INTERVAL_SECONDS = 0.05
@@ -61,6 +62,7 @@ class Publisher:
         self._looking = 0.0  # seconds the last look took
         self._kept: dict[str, deque[str]] = defaultdict(deque)
         self._retry_at: dict[str, float] = {}
+        self._memory = PatternMemory()  # of patterns that were checked: an edit costs what was edited
 
     @property
     def published(self) -> Published:
@@ -70,20 +72,27 @@ class Publisher:
     def start(self, *, watching: bool = True) -> Published:
         """Publish every task as it is now; whether its rules can be loaded is for those to say who load them.
 
+        A directory that is a copy of another task's is left out, and said to be one.
+
         Raises:
             TaskFileError: a ``task.yaml`` is wrong: there is nothing to serve in its place.
             OSError: files cannot be read, or the run directory cannot be written.
         """
         library = self._sources.library_signature()
         tasks: dict[str, Generation] = {}
+        problems: dict[str, tuple[Problem, ...]] = {}
         for name in self._sources.tasks():
             seen = (library, self._sources.signature(name))
+            self._watched[name] = Quiet(seen, self._quiet_seconds)
+            if (copy_of := self._home.copies().get(name)) is not None:
+                problems[name] = (self._copied(name, copy_of),)
+                _log.warning("a directory is left out", extra=facts(task=name, problem=str(problems[name][0])))
+                continue
             content = self._read_patiently(name)
             copy = self._copy(name, content)
             loaded_spec(copy, name, self._home)
             tasks[name] = self._generation(name, copy, content, seen=self._clock(), late=False)
-            self._watched[name] = Quiet(seen, self._quiet_seconds)
-        self._published = replace(self._published, sequence=1, tasks=tasks, watching=watching)
+        self._published = replace(self._published, sequence=1, tasks=tasks, problems=problems, watching=watching)
         self._store.publish(self._published)
         return self._published
 
@@ -104,7 +113,7 @@ class Publisher:
         problems = dict(self._published.problems)
         for name, generation in self._published.tasks.items():
             try:
-                check(self._store.home(generation.directory), name, self._home)
+                check(self._store.home(generation.directory), name, self._home, self._memory)
             except Rejected as error:
                 problems[name] = tuple(replace(problem, in_force=True) for problem in error.problems)
                 _log.error("rules are wrong", extra=facts(task=name, problems=[str(each) for each in error.problems]))
@@ -146,6 +155,8 @@ class Publisher:
     def _deal_with(self, name: str, watched: Quiet[_Seen], now: float) -> None:
         try:
             content = self._sources.read(name)
+            if (copy_of := self._home.copies().get(name)) is not None:
+                raise Rejected([self._copied(name, copy_of)])
             result = self._publish(name, content, watched.seen)
         except SourcesChanged:
             watched.again(self._clock())
@@ -167,6 +178,10 @@ class Publisher:
         if result is not None:
             _log.info("generation published", extra=facts(task=name, generation=result.number))
 
+    def _copied(self, name: str, copy_of: str) -> Problem:
+        file = self._home.rules / name / "task.yaml"
+        return Problem(COPY, copy_message(copy_of), "warning", file.relative_to(self._home.path).as_posix())
+
     def _publish(self, name: str, content: Content, seen: float) -> Generation | None:
         """Check and publish; ``None`` when it is what is in force already."""
         before = self._published.tasks.get(name)
@@ -177,7 +192,7 @@ class Publisher:
             return None
         copy = self._copy(name, content)
         try:
-            check(copy, name, self._home)
+            check(copy, name, self._home, self._memory)
         except BaseException:
             self._store.remove(copy.path.name)
             raise

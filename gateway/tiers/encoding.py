@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from gateway.document import Span
+
 LINE_BREAK = "|"
 
 
@@ -35,6 +37,15 @@ class Encoding:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def characters(self, windows: Sequence[Window]) -> list[Span]:
+        """The characters of each window's own tokens."""
+        return [
+            (int(self.offsets[window.start, 0]), int(self.offsets[window.end - 1, 1]))
+            if window.end > window.start
+            else (0, 0)
+            for window in windows
+        ]
 
 
 @dataclass(frozen=True)

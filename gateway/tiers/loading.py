@@ -23,6 +23,7 @@ from gateway.tiers.large.remote.tier import RemoteLargeTier
 from gateway.tiers.large.remote.upstreams import Upstreams
 from gateway.tiers.model import BATCH_TOKENS, ModelTier
 from gateway.tiers.student import TaggerConfig, load_student
+from gateway.tiers.windows import WINDOWS, WindowChooser
 
 log = logging.getLogger(__name__)
 
@@ -108,9 +109,16 @@ def _load(
 ) -> ModelTier | RemoteLargeTier | SyncTier:
     models = home.models / task.name
     forms = Forms.load(models / "forms.json")
+    chooser = WindowChooser.load(models / WINDOWS)
     if name == "student":
         return load_student(
-            models / "student", task, forms, threads=share.threads, lanes=share.lanes, batch_tokens=batch_tokens
+            models / "student",
+            task,
+            forms,
+            threads=share.threads,
+            lanes=share.lanes,
+            batch_tokens=batch_tokens,
+            chooser=chooser,
         )
     if large_mode == "off":
         raise ModelMissing("the large tier is switched off")
@@ -132,4 +140,5 @@ def _load(
         threads=share.threads,
         lanes=share.lanes,
         batch_tokens=batch_tokens,
+        chooser=chooser,
     )

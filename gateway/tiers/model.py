@@ -3,9 +3,10 @@ tagger."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from gateway.task import TaskSpec
 from gateway.tiers.decode import propose, softmax
 from gateway.tiers.encoding import Encoding, TextEncoder, Window, stitch
 from gateway.tiers.forms import Forms
+from gateway.tiers.windows import WindowChooser
 
 #: ``tagger(ids, mask)``: ``[batch, tokens]`` int64 each to logits ``[batch, tokens, fields, 3]`` float32.
 Tagger = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
@@ -30,6 +32,7 @@ _WARM_UP_WORDS = (8, 200, 600)
 FIRST_WINDOWS, LAST_WINDOWS = 12, 4
 
 log = logging.getLogger(__name__)
+_NOTHING = np.empty((0, 0, 3), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class ModelTier:
         tagger: the network.
         cpu_clock: CPU seconds spent so far for the calling thread; it must see what the tagger's helper threads do.
         batch_tokens: most padded tokens of one forward pass; a single longer window passes alone.
+        chooser: which windows of long documents are read; without one all, of very long ones the first and last.
     """
 
     name: TierName
@@ -54,25 +58,30 @@ class ModelTier:
     mode: str
     cpu_clock: Callable[[], float] = time.thread_time
     batch_tokens: int = BATCH_TOKENS
+    chooser: WindowChooser | None = None
 
-    def probabilities(self, encodings: Sequence[Encoding]) -> list[NDArray[np.float32]]:
-        """Token probabilities ``[tokens, fields, 3]`` of each document."""
-        return self._read(encodings, [_worth_reading(self.encoder.windows(encoding)) for encoding in encodings])
+    def probabilities(
+        self, encodings: Sequence[Encoding], windows: Sequence[list[Window]] | None = None
+    ) -> list[NDArray[np.float32]]:
+        """Token probabilities ``[tokens, fields, 3]`` of each document, from ``windows`` or from all worth reading."""
+        if windows is None:
+            windows = [_first_and_last(self.encoder.windows(encoding)) for encoding in encodings]
+        outputs = self._read(windows)
+        return [
+            stitch(read, found, len(encoding))
+            for read, found, encoding in zip(windows, outputs, encodings, strict=True)
+        ]
 
-    def _read(self, encodings: Sequence[Encoding], windows: Sequence[list[Window]]) -> list[NDArray[np.float32]]:
+    def _read(self, windows: Sequence[list[Window]]) -> list[list[NDArray[np.float32]]]:
+        """For each document, the probabilities of each window's own tokens."""
         flat = [window for per_document in windows for window in per_document]
-        outputs: list[NDArray[np.float32] | None] = [None] * len(flat)
+        outputs: list[NDArray[np.float32]] = [_NOTHING] * len(flat)
         for batch in _batches([len(window.ids) for window in flat], self.batch_tokens):
             logits = self._forward([flat[index] for index in batch])
             for row, index in enumerate(batch):
                 outputs[index] = softmax(logits[row, flat[index].own])
-        stitched: list[NDArray[np.float32]] = []
-        position = 0
-        for encoding, per_document in zip(encodings, windows, strict=True):
-            parts = [part for part in outputs[position : position + len(per_document)] if part is not None]
-            stitched.append(stitch(per_document, parts, len(encoding)))
-            position += len(per_document)
-        return stitched
+        ends = list(itertools.accumulate(len(per_document) for per_document in windows))
+        return [outputs[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
     def _forward(self, windows: Sequence[Window]) -> NDArray[np.float32]:
         longest = max(len(window.ids) for window in windows)
@@ -102,36 +111,81 @@ class ModelTier:
             return []
         wall, cpu = time.perf_counter(), self.cpu_clock()
         encodings = [self.encoder.encode(document.text, document.context) for document in documents]
-        windows = [_worth_reading(self.encoder.windows(encoding)) for encoding in encodings]
-        probabilities = self._read(encodings, windows)
-        proposals = [
-            self._decode(document, encoding, probability, wanted)
-            for document, encoding, probability, wanted in zip(documents, encodings, probabilities, fields, strict=True)
+        readings = [
+            self._choose(document, encoding, wanted)
+            for document, encoding, wanted in zip(documents, encodings, fields, strict=True)
         ]
-        read = [sum(len(window.ids) for window in per_document) for per_document in windows]
+        outputs = self._read([reading.windows for reading in readings])
+        proposals = [
+            self._decode(document, encoding, reading, found)
+            for document, encoding, reading, found in zip(documents, encodings, readings, outputs, strict=True)
+        ]
+        read = [sum(len(window.ids) for window in reading.windows) for reading in readings]
         wall, cpu = time.perf_counter() - wall, self.cpu_clock() - cpu
         return [
             TierOutput(found, Work(cpu * count / sum(read), wall, len(encoding), len(documents)))
             for found, count, encoding in zip(proposals, read, encodings, strict=True)
         ]
 
-    def _decode(
-        self, document: Document, encoding: Encoding, probabilities: NDArray[np.float32], wanted: Sequence[str]
-    ) -> dict[str, Proposal]:
-        heads = [index for index, name in enumerate(self.fields) if name in wanted]
-        specs = [self.task.fields[self.fields[index]] for index in heads]
-        return propose(
-            document.text,
-            encoding.offsets,
-            probabilities[:, heads],
-            specs,
-            self.forms,
-            self.name,
-            options=self.task.options,
+    def _choose(self, document: Document, encoding: Encoding, wanted: Sequence[str]) -> _Reading:
+        """What is read of a document for the fields ``wanted``."""
+        windows = self.encoder.windows(encoding)
+        names = [name for name in self.fields if name in wanted]
+        if self.chooser is None or len(windows) < self.chooser.from_windows:
+            return _Reading(_first_and_last(windows), dict.fromkeys(names))
+        chosen = self.chooser.choose(document.text, encoding.characters(windows), names)
+        union = sorted(set().union(*chosen.values()))
+        kept = _first_and_last([windows[index] for index in union])
+        starts = {windows[index].start: index for index in union}
+        return _Reading(
+            kept,
+            {
+                name: [place for place, window in enumerate(kept) if starts[window.start] in own]
+                for name, own in chosen.items()
+            },
         )
 
+    def _decode(
+        self, document: Document, encoding: Encoding, reading: _Reading, outputs: Sequence[NDArray[np.float32]]
+    ) -> dict[str, Proposal]:
+        proposals: dict[str, Proposal] = {}
+        # What is said of a field must not depend on which others were asked for: it comes from its own windows alone.
+        for places, names in reading.by_windows():
+            if not places:
+                proposals |= {name: Proposal() for name in names}
+                continue
+            heads = [self.fields.index(name) for name in names]
+            windows = [reading.windows[place] for place in places]
+            probabilities = stitch(windows, [outputs[place][:, heads] for place in places], len(encoding))
+            proposals |= propose(
+                document.text,
+                encoding.offsets,
+                probabilities,
+                [self.task.fields[name] for name in names],
+                self.forms,
+                self.name,
+                options=self.task.options,
+            )
+        return proposals
 
-def _worth_reading(windows: list[Window]) -> list[Window]:
+
+@dataclass(frozen=True)
+class _Reading:
+    """The windows of a document that are read, and for each field which of them (``None``: all)."""
+
+    windows: list[Window]
+    fields: Mapping[str, Sequence[int] | None]
+
+    def by_windows(self) -> list[tuple[tuple[int, ...], list[str]]]:
+        """Fields that read the same windows, together."""
+        groups: dict[tuple[int, ...], list[str]] = {}
+        for name, places in self.fields.items():
+            key = tuple(range(len(self.windows))) if places is None else tuple(places)
+            groups.setdefault(key, []).append(name)
+        return list(groups.items())
+
+
+def _first_and_last(windows: list[Window]) -> list[Window]:
     """All windows of a document, or the first and last of a very long one."""
     if len(windows) <= FIRST_WINDOWS + LAST_WINDOWS:
         return windows

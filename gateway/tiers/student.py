@@ -16,6 +16,7 @@ from gateway.tiers.encoding import TextEncoder
 from gateway.tiers.forms import Forms
 from gateway.tiers.model import BATCH_TOKENS, ModelTier
 from gateway.tiers.sessions import OnnxTagger
+from gateway.tiers.windows import WindowChooser
 
 CONFIG, MODEL, TOKENIZER = "config.json", "model.onnx", "tokenizer.json"
 
@@ -97,6 +98,11 @@ def version_of(*parts: str) -> str:
     return "sha256:" + hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+def digests_of(chooser: WindowChooser | None) -> tuple[str, ...]:
+    """The part of a version that says which windows are read: none where all are."""
+    return () if chooser is None else (chooser.digest,)
+
+
 def onnx_tagger(model: Path, threads: int, copies: int = 1) -> OnnxTagger:
     """See :class:`gateway.tiers.sessions.OnnxTagger`."""
     return OnnxTagger(model, threads, copies)
@@ -114,6 +120,7 @@ def onnx_tier(
     mode: str,
     lanes: int = 1,
     batch_tokens: int = BATCH_TOKENS,
+    chooser: WindowChooser | None = None,
 ) -> ModelTier:
     """A model tier from an ONNX file, with the tokenizer and config in ``directory``, for ``lanes`` callers."""
     config = TaggerConfig.load(directory)
@@ -131,6 +138,7 @@ def onnx_tier(
         mode,
         cpu_clock=tagger.cpu_seconds,
         batch_tokens=batch_tokens,
+        chooser=chooser,
     )
 
 
@@ -142,6 +150,7 @@ def load_student(
     threads: int = 1,
     lanes: int = 1,
     batch_tokens: int = BATCH_TOKENS,
+    chooser: WindowChooser | None = None,
 ) -> ModelTier:
     """The student of a task from ``models/<task>/student``, its files verified.
 
@@ -157,7 +166,7 @@ def load_student(
     if MODEL not in config.digests:
         raise ModelCorrupt(f"{directory / CONFIG}: no digest of {MODEL}")
     config.verify(directory)
-    version = version_of(config.digests[MODEL], forms.digest)
+    version = version_of(config.digests[MODEL], forms.digest, *digests_of(chooser))
     return onnx_tier(
         "student",
         directory,
@@ -169,4 +178,5 @@ def load_student(
         mode=config.raw.get("mode", "int8"),
         lanes=lanes,
         batch_tokens=batch_tokens,
+        chooser=chooser,
     )

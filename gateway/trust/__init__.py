@@ -1,6 +1,15 @@
-"""How far a policy relies on rules: which of them it measured, and what becomes of the others."""
+"""How far a policy may be relied on: which rules and fields it measured, and what becomes of the others."""
 
+from gateway.trust.fields import changed_fields, field_identities
 from gateway.trust.rules import TrustedRules
 from gateway.trust.standing import FieldTrust, Standing, rule_digests, trust_of
 
-__all__ = ["FieldTrust", "Standing", "TrustedRules", "rule_digests", "trust_of"]
+__all__ = [
+    "FieldTrust",
+    "Standing",
+    "TrustedRules",
+    "changed_fields",
+    "field_identities",
+    "rule_digests",
+    "trust_of",
+]

@@ -15,16 +15,16 @@ YER ZAR ZMW ZWG ATS BEF DEM ESP FIM FRF GRD IEP ITL NLG PTE
 # In the singular; an s makes the plural.
 _UNITS = """
 dollar buck euro pound rupee ringgit rupiah baht peso real rand franc krona krone mark markka deutschmark koruna forint
-leu lev lira rouble ruble hryvnia shekel dirham riyal rial dinar shilling schilling naira cedi taka kwacha kyat tugrik
-tenge manat lari dram birr bolivar guarani colon quetzal lempira cordoba balboa gourde guilder peseta escudo drachma
-zloty
+leu lev lek lira rouble ruble hryvnia shekel dirham riyal rial dinar shilling schilling naira cedi taka kwacha kyat
+tugrik tenge manat lari dram birr bolivar guarani colon quetzal lempira cordoba balboa gourde guilder peseta escudo
+drachma zloty kuna afghani rufiyaa pataca bitcoin ether
 """
 _UNCHANGED = """
 quid sterling yen yuan renminbi rmb kuai won dong kronor kroner kronur marka reais lei leva lire zlotych zloties
 bolivares
-guaranies colones korun
+guaranies colones korun soles leke
 """
-_SUBUNITS = "cent eurocent penny paisa kopek kopeck centavo centime haler stotinka"
+_SUBUNITS = "¢ cent eurocent penny paisa kopek kopeck centavo centime haler stotinka"
 _UNCHANGED_SUBUNITS = "pence pennies sen fen mao jiao paise groszy grosz öre øre aurar bani stotinki"
 #: A tenth of a unit; other subunits are a hundredth.
 TENTHS = ("mao", "jiao")
@@ -35,7 +35,14 @@ korean vietnamese mexican argentine chilean colombian cuban dominican uruguayan 
 belgian cfa swedish norwegian danish icelandic finnish german polish czech hungarian romanian bulgarian turkish italian
 russian belarusian ukrainian israeli uae emirati moroccan saudi qatari iranian omani yemeni kuwaiti iraqi jordanian
 bahraini tunisian algerian libyan serbian macedonian kenyan tanzanian ugandan nigerian ghanaian bangladeshi zambian
-jamaican fijian dutch spanish portuguese greek austrian
+jamaican fijian dutch spanish portuguese greek austrian deutsche new_taiwan israeli_new barbados barbadian bahamian
+bermudian zimbabwe zimbabwean guyanese liberian namibian trinidad_and_tobago east_caribbean brunei cayman cayman_islands
+solomon_islands surinamese belize costa_rican nicaraguan honduran guatemalan paraguayan bolivian peruvian venezuelan
+haitian panamanian albanian croatian georgian armenian azerbaijani kazakh uzbek kyrgyz tajik turkmen mongolian afghan
+maldivian bhutanese burmese cambodian lao laotian macanese macau ethiopian rwandan burundian congolese angolan
+mozambican malagasy mauritian seychelles sudanese somali gambian guinean malawian botswana lesotho eritrean djiboutian
+moldovan maltese cypriot slovak slovenian estonian latvian lithuanian luxembourg
+papua_new_guinean samoan tongan vanuatu west_african central_african
 """
 
 
@@ -43,14 +50,26 @@ def _with_plurals(singular: str, unchanged: str) -> set[str]:
     return {name + ending for name in singular.split() for ending in ("", "s")} | set(unchanged.split())
 
 
+# Those that may touch the digits behind them; others would be words there as well (TOP10).
+_TOUCHING = """
+AED AUD BRL CAD CHF CNY CZK DKK EUR GBP HKD HUF IDR INR JPY KRW MXN MYR NOK NZD PLN RMB RUB SAR SEK SGD THB USD VND ZAR
+"""
 # Codes in capitals, or they are words (all, try, mad); a few are written small as well.
-CODE_SOURCE = rf"(?:(?-i:(?=[A-Z]{{3}}(?!\w)){either(_CODES.split())})|(?:usd|eur|gbp|jpy|cny|inr|myr|sek)(?!\w))"
+CODE_SOURCE = (
+    rf"(?:(?-i:(?=[A-Z]{{3}}(?!\w)){either([*_CODES.split(), 'RMB', 'BTC'])}"
+    rf"|(?=[A-Z]{{3}}\d){either(_TOUCHING.split())})"
+    r"|(?:usd|eur|gbp|jpy|cny|inr|myr|sek|aud|cad|chf)(?!\w))"
+)
 #: Written in front of an amount, or behind it; letters that touch a dollar say whose it is.
 SYMBOL_SOURCE = (
-    r"(?:[$£€¥₹₩₽₺₫₪฿₱₦₴₡₲₵₸₼₾₭₮৳﷼]|ரூ|(?=[acmnrushkz])"
-    r"(?:(?:us\s?|u\.s\.\s?|c\s?|ca|a|au|nz|hk|s|sg|nt|r|mx)\$|(?:RM|Rp|Rs|Kč|zł|kr)(?:(?=\d)|(?!\w)(?:\.(?=\s))?)))"
+    r"(?:[$£€¥₹₩₽₺₫₪฿₱₦₴₡₲₵₸₼₾₭₮₿৳﷼元円]|ரூ|(?=[acmnrushkzf])"
+    r"(?:(?:us\s?|u\.s\.\s?|c\s?|ca|a|au|nz|hk|s|sg|nt|r|mx)\$|(?:RM|Rp|Rs|Kč|zł|kr|SFr|Fr)(?:(?=\d)|(?!\w)(?:\.(?=\s|(?<=R[sp].)\d))?)))"
 )
 _OWNERS = either(name.replace("_", " ") for name in _ADJECTIVES.split())
 _NAMES = either(_with_plurals(_UNITS, _UNCHANGED))
-UNIT_SOURCE = rf"(?:(?:{_OWNERS}\s{{1,3}})?{_NAMES}(?:(?<=pounds?)\s{{1,3}}sterling)?(?!\w))"
+# Five real people are no amount.
+_WORDS = r"(?<!\breal(?=\s\w))"
+UNIT_SOURCE = rf"(?:(?:{_OWNERS}\s{{1,3}})?{_NAMES}{_WORDS}(?:(?<=pounds?)\s{{1,3}}sterling)?(?!\w))"
 SUBUNIT_SOURCE = rf"(?:{either(_with_plurals(_SUBUNITS, _UNCHANGED_SUBUNITS))}(?!\w))"
+#: Whose cents they are: *50 US cents*.
+OWNED_SUBUNIT_SOURCE = rf"(?:{_OWNERS}\s{{1,3}})?{SUBUNIT_SOURCE}"

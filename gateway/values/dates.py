@@ -7,6 +7,7 @@ import functools
 
 import regex
 
+from gateway.values.ranges import DASH, JOINT_SOURCE, WORD_SOURCE
 from gateway.values.word_values import read_words
 from gateway.values.words import SMALL_SOURCE
 
@@ -93,17 +94,34 @@ _ORDINALS = {
 }
 _ORDINAL = "|".join(sorted(_ORDINALS, key=len, reverse=True)).replace("-", r"[\s-]")
 _DAY = rf"(?:(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?(?![\w])|(?:{_ORDINAL})\b)"
-_YEAR = rf"(?:(?:19|20)\d\d(?!\d)|two\sthousand(?:\s(?:and\s)?{SMALL_SOURCE})?|(?:nineteen|twenty)[\s-]{SMALL_SOURCE})"
-_PARTED = r"[\s,.]{1,3}(?:(?:of|in)\s(?:the\s(?:year|calendar\syear)\s)?)?"
+_YEAR = (
+    rf"(?:(?:1[5-9]|2[01])\d\d(?!\d)|two\sthousand(?:\s(?:and\s)?{SMALL_SOURCE})?"
+    rf"|(?:nineteen|twenty)[\s-]{SMALL_SOURCE})"
+)
+_PARTED = r"[\s,./-]{1,3}(?:(?:of|in)\s(?:the\s(?:year|calendar\syear)\s)?)?"
 #: Dates that :data:`DATE_PATTERN` does not find; group-free.
 WRITTEN_DATE_SOURCE = (
-    rf"(?<![\w.,/-])(?:{_DAY}[\s-]{{1,2}}(?:day\s)?(?:of\s)?(?:{_MONTH})\b{_PARTED}{_YEAR}"
-    rf"|(?:{_MONTH})\b[\s.]{{1,2}}(?:the\s)?{_DAY}{_PARTED}{_YEAR}"
-    rf"|(?:19|20)\d\d[\s/.-](?:{_MONTH})[\s/.-]\d\d?(?!\w))"
+    rf"(?<![\w.,/]|(?<!day)-)(?:{_DAY}[\s-]{{1,2}}(?:day\s)?(?:of\s)?(?:{_MONTH})\b{_PARTED}{_YEAR}"
+    rf"|(?:{_MONTH})\b[\s.,/-]{{1,2}}(?:the\s)?{_DAY}{_PARTED}{_YEAR}"
+    rf"|(?:1[5-9]|2[01])\d\d(?:[/.-]|,?\s)(?:{_MONTH})(?:[/.-]|\.?,?\s)(?:the\s)?{_DAY}(?![/.-]?\d)"
+    # What the days of other centuries look like in their canonical form.
+    r"|(?:1[5-8]|21)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?![\w-]))"
 )
-_WEEKDAY = r"(?:\b(?=[fmstw])(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?\b[.,]?\s{1,2}(?:the\s)?)?"
-#: Every form of a date, with the day of the week in front of it.
-FULL_DATE_SOURCE = f"{_WEEKDAY}(?:(?x:{DATE_PATTERN.pattern}\n)|{WRITTEN_DATE_SOURCE})"
+_WEEKDAY = (
+    r"(?:\b(?=[fmstw])(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?\b(?:[.,]?\s{1,2}(?:the\s)?|-))?"
+)
+_NUMBERED = r"(?<![\w.,/:-])\d{1,2}(?:st|nd|rd|th)?"
+_DAY_OF_MONTH = rf"{_NUMBERED}(?:[\s-]{{1,2}}(?:of\s)?(?:{_MONTH})\b\.?)?"
+# 1-3 March 2018, 1 March to 3 April 2018, 1/3/2018 - 5/3/2018: what stands in front of a range's end, behind its start.
+_RANGE_END = rf"(?<!(?:{_DAY_OF_MONTH}|[\s,/.-](?:19|20)?\d\d)\s?{DASH}\s?|{_DAY_OF_MONTH}{WORD_SOURCE})"
+_RANGE_START = rf"(?!\s?{DASH}\s?(?:\d{{1,4}}[/.-]\d|\d{{1,2}}(?:st|nd|rd|th)?\s(?:{_MONTH})\b|(?:{_MONTH})\b))"
+_YEAR_FOLLOWS = regex.compile(r"(?<=\D\d\d),\s?(?:19|20)\d\d(?!\d)")
+_ISO = regex.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+#: Every form of a date, with the day of the week in front of it. Not the half of a range.
+FULL_DATE_SOURCE = (
+    rf"{_WEEKDAY}(?=\d|(?<![^\W_])[a-z]){_RANGE_END}"
+    f"(?:(?x:{DATE_PATTERN.pattern}\n)|{WRITTEN_DATE_SOURCE}){_RANGE_START}"
+)
 
 
 @functools.cache
@@ -118,25 +136,76 @@ def _parts() -> regex.Pattern[str]:
     )
 
 
+@functools.cache
+def _joint() -> regex.Pattern[str]:
+    return regex.compile(rf"{JOINT_SOURCE}{_WEEKDAY}", regex.IGNORECASE)
+
+
+@functools.cache
+def _part() -> regex.Pattern[str]:
+    """A day and a month without the year."""
+    return regex.compile(
+        rf"(?:{_DAY}[\s-]{{1,2}}(?:of\s)?(?:{_MONTH})\b|(?:{_MONTH})\b[\s.]{{1,2}}(?:the\s)?{_DAY})", regex.IGNORECASE
+    )
+
+
+@functools.cache
+def _before() -> regex.Pattern[str]:
+    """The first end of a range, or the first of two days, as far as the date behind it."""
+    days = rf"{_NUMBERED}|(?<!\w)(?:{_ORDINAL})\b"
+    return regex.compile(
+        rf"(?:(?:{days})(?:[\s-]{{1,2}}(?:of\s)?(?:{_MONTH})\b\.?)?|(?:{_MONTH})\b[\s.]{{1,2}}(?:the\s)?{_DAY})"
+        rf"{JOINT_SOURCE}{_WEEKDAY}\Z",
+        regex.IGNORECASE,
+    )
+
+
 def _month_number(name: str) -> int:
     # Matching without regard to case lets a dotted capital I stand for i, which folds to i and a combining dot.
     return _MONTHS["".join(char for char in name.casefold() if char.isascii())]
 
 
+#: How far in front of a date the first end of its range can begin.
+_REACH = 60
+
+
 def parse_date(text: str, *, day_first: bool = True) -> datetime.date | None:
-    """The first date in ``text``.
+    """The first date in ``text``; ``None`` where it is one end of a range, or one of two to choose from.
 
     Two numbers that could be day or month are read by ``day_first``; where only one order gives a real
     date, that one is taken. Two-digit years are 1970 to 2069.
     """
+    found = _first_date(text, day_first)
+    if found is None:
+        return None
+    (start, end), date = found
+    # January 1 - 03, 2018: what looked like a year of two digits is the last day.
+    if date is None or _YEAR_FOLLOWS.match(text, end) or _before().search(text, max(0, start - _REACH), start):
+        return None
+    joint = _joint().match(text, end)
+    if joint is None:
+        return date
+    rest = text[joint.end() :]
+    other = _first_date(rest, day_first)
+    if other is not None and other[0][0] == 0:
+        return date if other[1] == date else None
+    return None if _part().match(rest) else date
+
+
+def _first_date(text: str, day_first: bool) -> tuple[tuple[int, int], datetime.date | None] | None:
     match = DATE_PATTERN.search(text)
     if match:
-        return date_of_match(match, day_first=day_first)
+        return match.span(), date_of_match(match, day_first=day_first)
     written = _written().search(text)
-    return _date_of_words(written[0]) if written else None
+    return (written.span(), _date_of_words(written[0])) if written else None
 
 
 def _date_of_words(text: str) -> datetime.date | None:
+    if _ISO.fullmatch(text):
+        try:
+            return datetime.date.fromisoformat(text)
+        except ValueError:
+            return None
     found = {match.lastgroup or "": match[0] for match in _parts().finditer(text)}
     year, day = found["year"], found["day"].casefold().replace(" ", "-")
     try:

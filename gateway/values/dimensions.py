@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import regex
 
-from gateway.values.numbers import MEASURED_SOURCE, SIGN_SOURCE, format_number, read_number
+from gateway.values.numbers import MEASURED_SOURCE, SIGN_SOURCE, SIGN_WORD_SOURCE, read_number, write_number
 from gateway.values.sources import either
 from gateway.values.types import DecimalMark
 from gateway.values.units import UNITS, unit_called
@@ -21,8 +21,11 @@ _NAMES = [name for name in UNITS if len(name) > 1 and name != "in"]
 # Single letters in their own case: 5M are five million. "In" is a unit where nothing follows it.
 _UNIT = rf"(?:{either(_NAMES)}|(?-i:[{''.join(_LETTERS)}]|(?<=\s)[{''.join(_APART)}])|in(?=[\s.,;)]*$|\.))"
 _GAP = r"(?:\s{0,3}|\s?-\s?)"
+_SIGN = rf"(?:{SIGN_SOURCE}|(?=[mn]){SIGN_WORD_SOURCE})?"
 DIMENSION_SOURCE = (
-    rf"(?<!\w){SIGN_SOURCE}?(?>{MEASURED_SOURCE}){_GAP}(?:\({_UNIT}\)|\[{_UNIT}\]|{_UNIT}(?![\w/\u00b2\u00b3]))"
+    rf"(?<!\w){_SIGN}(?>{MEASURED_SOURCE}){_GAP}(?:(?<=\d\s{{0,3}})[(\[](?!\d))?{_UNIT}(?![\w/\^\u00b2\u00b3])"
+    # The bracket behind the unit belongs to it where one stands between number and unit: 20 (kg).
+    r"(?:(?<=\d\s{0,3}\((?!\d)[^()]{1,30})\)|(?<=\d\s{0,3}\[(?!\d)[^\[\]]{1,30})\])?"
 )
 
 
@@ -30,7 +33,7 @@ DIMENSION_SOURCE = (
 def _reader() -> regex.Pattern[str]:
     # What canonical forms have for a unit (m2, A.s, bit/s) is read as well.
     return regex.compile(
-        rf"(?P<sign>{SIGN_SOURCE}?)(?P<number>{MEASURED_SOURCE}){_GAP}[(\[]?(?P<unit>{_UNIT}|[A-Za-z0-9./]+)[)\]]?",
+        rf"(?P<sign>{_SIGN})(?P<number>{MEASURED_SOURCE}){_GAP}[(\[]?(?P<unit>{_UNIT}|[A-Za-z0-9./]+)[)\]]?",
         regex.IGNORECASE,
     )
 
@@ -47,9 +50,9 @@ def parse_dimension(text: str, decimal: DecimalMark = ".") -> str | None:
     number, unit = read_number(match["number"], decimal), unit_called(match["unit"])
     if number is None or unit is None:
         return None
-    if match["sign"].strip() in ("-", "\u2212"):
+    if match["sign"].strip() not in ("", "+"):
         number = -number
-    return f"{format_number(_rounded(number * unit.factor + unit.offset))} {unit.base}"
+    return f"{write_number(_rounded(number * unit.factor + unit.offset), decimal)} {unit.base}"
 
 
 def _rounded(value: Fraction) -> Fraction:

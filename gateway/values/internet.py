@@ -4,54 +4,54 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import unicodedata
 import uuid
 from urllib.parse import urlsplit
 
 import regex
 
+from gateway.values.domains import TOP_LEVEL_SOURCE
+
 #: The characters of RFC 5322's "atom"; dots join atoms. Quoted local parts, which nobody writes, are not looked for.
 _ATOM = r"[\w!#$%&'*+/=?^`{|}~-]"
+_ADDRESS_LITERAL = r"\[(?:\d{1,3}(?:\.\d{1,3}){3}|IPv6:[0-9a-f:.]{2,45})\]"
 _LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?+"
 EMAIL_SOURCE = (
-    rf"(?<![\w!#$%&'*+/=?^`{{|}}~.@-]){_ATOM}(?:{_ATOM}|\.(?![.@])){{0,63}}+"
-    rf"@(?:{_LABEL}\.){{1,8}}[^\W\d_](?:[\w-]{{0,61}}[^\W_])(?![\w@-]|\.\w)"
+    rf"(?<![\w!#$%&*+/=?^`{{|}}~.@-])(?!['/]){_ATOM}(?:{_ATOM}|\.(?![.@])){{0,63}}+"
+    rf"@(?:(?:{_LABEL}\.){{1,8}}[^\W\d_](?:[\w-]{{0,61}}[^\W_])|{_ADDRESS_LITERAL})(?![\w@-]|\.\w)"
 )
 
-# A name without a scheme is only a URL under a top-level domain that file names, versions and run-together sentences
-# seldom end in: generic ones in wide use and the countries' (IANA root zone).
-_GENERIC = "com org net edu gov mil int info biz name pro jobs mobi coop aero asia app dev cloud online site shop xyz"
-_COUNTRIES = (
-    "ac ad ae af ag ai al am ao aq ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bw by bz ca cc cd"
-    " cf cg ch ci ck cl cm cn co cr cu cv cw cx cy cz de dj dk dm do dz ec ee eg er es et eu fi fj fk fm fo fr ga gd ge"
-    " gf gg gh gi gl gm gn gp gq gr gs gt gu gw gy hk hm hn hr ht hu id ie il im in io iq ir is it je jm jo jp ke kg kh"
-    " ki km kn kp kr kw ky kz la lb lc li lk lr ls lt lu lv ly ma mc md me mg mh mk ml mm mn mo mp mq mr ms mt mu mv mw"
-    " mx my mz na nc ne nf ng ni nl no np nr nu nz om pa pe pf pg ph pk pl pm pn pr ps pt pw py qa re ro rs ru rw sa sb"
-    " sc sd se sg sh si sk sl sm sn so sr ss st su sv sx sy sz tc td tf tg th tj tk tl tm tn to tr tt tv tw tz ua ug uk"
-    " us uy uz va vc ve vg vi vn vu wf ws ye yt za zm zw"
-)
-_TOP_LEVEL = "|".join((*_GENERIC.split(), *_COUNTRIES.split()))
 _HOST_ENDS = r"(?![\w@-]|\.\w)"
 # Path, query and fragment end before the punctuation that ends a sentence.
-_REST = r"(?::\d{1,5}(?!\d))?(?:[/?#][^\s<>\"`{}|\\^\[\]]{0,1900}(?<![.,;:!?')]))?"
+_REST = r"(?::\d{1,5}(?!\d))?(?:[/?#][^\s<>\"`{}|\\^\[\]]{0,1900}(?:(?<![.,;:!?')])|(?<=[\w/.=-]\([^\s()/:]{0,99}\))))?"
+_USER = r"(?:[\w.~%+-]{1,64}(?::[\w.~%!$&*+=-]{0,64})?@)?"
+_HOST = (
+    r"(?:(?:[^\W_][\w-]{0,62}+\.){1,8}[^\W\d_][\w-]{1,62}|\d{1,3}(?:\.\d{1,3}){3}|localhost"
+    r"|\[(?=[0-9a-f]*:)[0-9a-f:.]{2,45}\])"
+)
 URL_SOURCE = (
-    r"(?<![\w@.-])(?:(?:https?|ftp)://"
-    rf"(?:(?:[^\W_][\w-]{{0,62}}+\.){{1,8}}[^\W\d_][\w-]{{1,62}}|\d{{1,3}}(?:\.\d{{1,3}}){{3}}|localhost)(?![\w-]){_REST}"
+    rf"(?<![\w@.-])(?:(?:https?|ftp)://{_USER}{_HOST}(?![\w@-]){_REST}"
     rf"|www\.(?:{_LABEL}\.){{1,8}}[^\W\d_]{{2,63}}+{_HOST_ENDS}{_REST}"
-    rf"|(?:{_LABEL}\.){{1,8}}(?:{_TOP_LEVEL}){_HOST_ENDS}{_REST})"
+    rf"|(?:{_LABEL}\.){{1,8}}{TOP_LEVEL_SOURCE}{_HOST_ENDS}{_REST})"
 )
 
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _V4 = rf"{_BYTE}(?:\.{_BYTE}){{3}}(?!\d)"
 IP_SOURCE = (
     rf"(?:(?<![\w.:-]|\d[/,]){_V4}(?![\w-]|\.\w)"
-    rf"|(?<![\w.:])(?:[0-9a-f]{{1,4}}::?|::){{1,8}}+(?:{_V4}|[0-9a-f]{{1,4}})?(?<=[0-9a-f]|::)(?![\w:]|\.\w))"
+    rf"|(?<![\w.:])(?:[0-9a-f]{{1,4}}::?|::){{1,8}}+(?:{_V4}|[0-9a-f]{{1,4}})?(?<=[0-9a-f]|::)(?:%[a-z]\w{{0,14}})?(?![\w:]|\.\w))"
 )
+# Python takes anything for a zone.
+_ADDRESS = regex.compile(r"[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~-]{1,32})?")
+_NAME = regex.compile(r"[\w-]+")
+_MAILTO = regex.compile(r"^mailto:", regex.IGNORECASE)
 _GUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+# 32 characters in a row are taken only where one of them is a digit: letters alone may be words.
+_COMPACT = r"[0-9a-f]{32}(?<=[0-9][a-f]{0,31})"
 GUID_SOURCE = (
-    rf"(?:(?<![\w{{-])(?:urn:uuid:)?{_GUID}(?![\w}}-])|(?<!\w)\{{{_GUID}\}}|(?<!\w)%7B{_GUID}%7D"
-    r"|(?<![\w-])[0-9a-f]{32}(?![\w-]))"
+    rf"(?:(?<![\w-])(?=[0-9a-fu])(?:(?<!\{{)(?:urn:uuid:)?{_GUID}(?![\w}}-])|{_COMPACT}(?![\w-]))"
+    rf"|(?<!\w)(?:\{{(?:{_GUID}|{_COMPACT})\}}|%7B{_GUID}%7D))"
 )
-_HEX_DIGITS = regex.compile(r"[^0-9a-f]+")
 
 
 def parse_email(text: str) -> str | None:
@@ -63,13 +63,38 @@ def parse_email(text: str) -> str | None:
 
     try:
         checked = validate_email(
-            text.strip().strip("<>").removeprefix("mailto:"),
+            _MAILTO.sub("", text.strip().strip("<>")),
             check_deliverability=False,
             test_environment=True,
+            allow_domain_literal=True,
         )
     except EmailNotValidError:
         return None
-    return checked.normalized.casefold()
+    return f"{_lower(checked.local_part)}@{checked.domain}"
+
+
+def _lower(name: str) -> str:
+    """Lower case letter by letter: unlike case folding it keeps *straße* and *strasse* apart, as names of hosts are."""
+    return unicodedata.normalize("NFC", "".join(char.lower() for char in name))
+
+
+def _host(name: str) -> str:
+    """A host's name in lower case and Unicode, so that its two forms (IDNA 2008: *xn--strae-oqa.de*) are one.
+
+    Compatibility characters become what they stand for; ß and final sigma stay (UTS 46, non-transitional).
+    """
+    return ".".join(_label(_lower(unicodedata.normalize("NFKC", label))) for label in name.split("."))
+
+
+def _label(label: str) -> str:
+    if not label.startswith("xn--") or not label.isascii():
+        return label
+    try:
+        written = label[4:].encode().decode("punycode")
+    except UnicodeError:
+        return label
+    is_normal = not written.isascii() and _NAME.fullmatch(written) and _lower(written) == written
+    return written if is_normal and unicodedata.normalize("NFKC", written) == written else label
 
 
 @functools.cache
@@ -91,24 +116,38 @@ def parse_url(text: str) -> str | None:
     except ValueError:
         return None
     scheme = parts.scheme.casefold()
-    host = (parts.hostname or "").casefold()
+    user, at, place = parts.netloc.rpartition("@")
+    host = f"[{parse_ip(parts.hostname or '')}]" if place.startswith("[") else _host(place.partition(":")[0])
+    if host == "[None]":
+        return None
     if port is not None and port != {"http": 80, "https": 443, "ftp": 21}.get(scheme):
         host = f"{host}:{port}"
     query = f"?{parts.query}" if parts.query else ""
     fragment = f"#{parts.fragment}" if parts.fragment else ""
-    return f"{scheme}://{host}{parts.path or '/'}{query}{fragment}"
+    return f"{scheme}://{user}{at}{host}{parts.path or '/'}{query}{fragment}"
 
 
 def parse_ip(text: str) -> str | None:
     """An IPv4 or IPv6 address; the latter as RFC 5952 writes it."""
+    text = text.strip()
+    if not _ADDRESS.fullmatch(text):
+        return None
     try:
-        return str(ipaddress.ip_address(text.strip()))
+        return str(ipaddress.ip_address(text))
     except ValueError:
         return None
 
 
 def parse_guid(text: str) -> str | None:
     """A GUID (UUID) in lower case with hyphens, whatever brackets it stands in."""
-    text = text.strip().casefold().removeprefix("urn:uuid:")
-    digits = _HEX_DIGITS.sub("", text.removeprefix("%7b").removesuffix("%7d"))
-    return str(uuid.UUID(hex=digits)) if len(digits) == 32 else None
+    match = _guid().fullmatch(text.strip())
+    return str(uuid.UUID(hex=match["digits"])) if match else None
+
+
+@functools.cache
+def _guid() -> regex.Pattern[str]:
+    digits = rf"(?P<digits>{_GUID}|{_COMPACT})"
+    return regex.compile(
+        rf"(?:urn:uuid:)?{digits}|\{{{digits}\}}|\({digits}\)|%7B{digits}%7D|(?P<quote>[\"']){digits}(?P=quote)",
+        regex.IGNORECASE,
+    )

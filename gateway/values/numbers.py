@@ -12,13 +12,15 @@ import regex
 from gateway.values.sources import either
 from gateway.values.types import DecimalMark
 from gateway.values.word_values import add_rest, read_words
-from gateway.values.words import AFTER_SCALE_SOURCE, SCALES, WORDS_SOURCE
+from gateway.values.words import AFTER_SCALE_SOURCE, DENOMINATORS, PARTS_SOURCE, SCALES, SMALL_ORDINALS, WORDS_SOURCE
 
-_SPACE = " \u00a0\u202f"
+_SPACE = " \u00a0\u2007\u2009\u202f"
+_APART = _SPACE + "'\u2019"
 #: Digits with their grouping and decimals, whichever marks they use.
 FIGURES_SOURCE = (
     r"(?:\d{1,3}(?:(?:(?:,\d{3}){1,9}+|(?:,\d{2}){1,6}(?:,\d{3}))(?!,?\d)(?:\.\d++)?+|(?:\.\d{3}){2,9}+(?:,\d++)?+|\.\d{3},\d++"
-    rf"|(?:[{_SPACE}]\d{{3}}){{1,9}}+(?:[.,]\d++)?+)(?!\d)|\d++(?:[.,]\d++)?+|\.\d++)"
+    rf"|(?:[{_SPACE}]\d{{3}}){{1,9}}+(?:[.,]\d++)?+|(?:['\u2019]\d{{3}}){{1,9}}+(?:[.,]\d++)?+)(?!\d)"
+    r"|\d++(?:[.,]\d++)?+|\.\d++)"
 )
 _LETTERS = {"k": 10**3, "m": 10**6, "mm": 10**6, "mil": 10**6, "mln": 10**6, "mn": 10**6}
 _LETTERS |= {"b": 10**9, "bn": 10**9, "bln": 10**9, "tn": 10**12, "tln": 10**12}
@@ -30,14 +32,19 @@ MULTIPLIER_SOURCE = (
     rf"|\s{{1,2}}(?:(?-i:k|[KMB]|MM)|mln|mn|bl?n|tl?n)(?!\w)|{_WORD_MULTIPLIER})"
 )
 _GLYPHS = "".join(char for char in map(chr, range(0xBC, 0x2190)) if unicodedata.decomposition(char).startswith("<frac"))
-_FRACTION = rf"(?:(?:\d{{1,6}}\s)?\d{{1,3}}/[1-9]\d{{0,2}}(?![/\d])|\d{{0,6}}[{_GLYPHS}])"
-_IN_FIGURES = rf"(?=[\d.{_GLYPHS}])(?<![\w.,]|[^\W\d]-|\d[:/])"
+# 3/4, 2 1/2, 1-1/2, 4 fifths, 1 out of 5; some texts part every mark from its neighbours: 7 3 / 4.
+FRACTION_SOURCE = (
+    rf"(?:(?:\d{{1,6}}\s|\d{{1,3}}-)?\d{{1,3}}(?:/|\s/\s)[1-9]\d{{0,2}}(?!\s?/|\d)|\d{{0,6}}[{_GLYPHS}]"
+    rf"|\d{{1,6}}(?:\s{{1,3}}(?:(?=[hmtfsenq]){PARTS_SOURCE}|out\s{{1,3}}of\s{{1,3}}[1-9]\d{{0,5}}(?![.,]?\d))))"
+)
+_IN_FIGURES = rf"(?=[\d.{_GLYPHS}])(?<![\w.,]|[^\W\d]-|\d[:/]|\d\s/\s)"
+_HALF = r"half(?:\s{1,3}an?(?!\w))?(?![\w-]|\s(?:past|to)\b)"
 
 
 def _unsigned(multiplier: str) -> str:
     return (
-        rf"(?:{_IN_FIGURES}(?:{_FRACTION}|{FIGURES_SOURCE}(?:(?:{multiplier}){{1,3}}+(?:{AFTER_SCALE_SOURCE})?)?)"
-        rf"|(?<!-){WORDS_SOURCE})"
+        rf"(?:{_IN_FIGURES}(?:{FRACTION_SOURCE}|{FIGURES_SOURCE}(?:(?:{multiplier}){{1,3}}+(?:{AFTER_SCALE_SOURCE})?)?)"
+        rf"|(?<!-)(?:{WORDS_SOURCE}|\b{_HALF}))"
     )
 
 
@@ -47,20 +54,38 @@ SIGN_SOURCE = r"(?:(?<![\w)+\u2212-])[-+\u2212]|(?<![\w)+\u2212-]\s?)[-+\u2212]\
 UNSIGNED_SOURCE = _unsigned(MULTIPLIER_SOURCE)
 #: The same without multipliers of a letter, which units of measure have too (5m, 5k).
 MEASURED_SOURCE = _unsigned(_WORD_MULTIPLIER)
-# "This one" is no number.
-_PRONOUN = r"(?<!\b(?:this|that|the|no|each|any|every|which|another|only|first|next|last|other)\s{1,3}one)"
-NUMBER_SOURCE = (
-    rf"(?:(?=[\d.+\u2212{_GLYPHS}-])(?<![\w.,]|[^\W\d]-|\d[:/]){SIGN_SOURCE}?(?:{_FRACTION}"
-    rf"|{FIGURES_SOURCE}(?:(?:e|\^)[-+]?\d{{1,3}}|{MULTIPLIER_SOURCE}{{1,3}}+(?:{AFTER_SCALE_SOURCE})?)?)(?![\w\^]|[.,:/]\d)"
-    rf"|\b(?<!-)(?=[aefhmnoqstz])(?:(?:minus|negative)\s{{1,3}})?(?:{WORDS_SOURCE}{_PRONOUN}|half(?![\w-]|\s(?:past|to)\b)))"
+# "This one" is no number, nor is what an ordinal begins with (twenty-first).
+_NO_NUMBER = (
+    r"(?<!\b(?:this|that|the|no|each|any|every|which|another|only|first|next|last|other)\s{1,3}one)"
+    rf"(?!(?<=ty)[\s-]{either(SMALL_ORDINALS)}(?!\w))"
 )
-_FIRST = regex.compile(r"[-+]?(?:\d[\d,]*(?:\.\d+)?|(?<!\w)\.\d+)")
+# 2.5 x 10^-3, 2.5 × 10⁶
+_RAISED = "\u2070\u00b9\u00b2\u00b3\u2074-\u2079"
+_TEN_TO = rf"\s?[x\u00d7]\s?10(?:\^[-+\u2212]?\d{{1,3}}|[\u207b\u207a]?[{_RAISED}]{{1,3}})"
+_FIGURES = (
+    rf"(?:{FRACTION_SOURCE}|{FIGURES_SOURCE}(?:(?:e|\^)[-+\u2212]?\d{{1,3}}|{_TEN_TO}|{MULTIPLIER_SOURCE}{{1,3}}+(?:{AFTER_SCALE_SOURCE})?)?)"
+    r"(?![\w\^]|[.,:/]\d)"
+)
+#: A sign in words; between two numbers it is no sign: 10 minus 5.
+SIGN_WORD_SOURCE = r"(?:minus|negative)(?<!\d\s{0,3}\w{5,8})\s{1,3}"
+NUMBER_SOURCE = (
+    rf"(?:(?:(?=[\d.+\u2212{_GLYPHS}-])(?<![\w.,\^]|[^\W\d]-|\d[:/]|\d\s/\s){SIGN_SOURCE}?|\b{SIGN_WORD_SOURCE}(?=[\d.])){_FIGURES}"
+    rf"|\b(?<!-)(?=[aefhmnoqstz])(?:(?:minus|negative)\s{{1,3}})?(?:{WORDS_SOURCE}{_NO_NUMBER}|half(?![\w-]|\s(?:past|to)\b)))"
+)
+# Figures among words; what is multiplied is read in whole or not at all.
+_ONLY_SOURCE = (
+    rf"(?P<sign>(?<!\w)[-+\u2212])?(?:(?=\d)|(?<!\w)(?=\.))(?P<figures>{FIGURES_SOURCE})"
+    rf"(?![{_GLYPHS}]|{MULTIPLIER_SOURCE})"
+)
+_DIGIT = regex.compile(r"\d")
 _WHOLE_SOURCE = rf"""(?P<sign>[-+\u2212]\s?|(?:minus|negative)\s{{1,3}})?(?:
-        (?:(?P<whole>\d{{1,6}})\s)?(?P<above>\d{{1,3}})/(?P<below>[1-9]\d{{0,2}})
+        (?:(?P<whole>\d{{1,6}})[\s-])?(?P<above>\d{{1,3}})\s?/\s?(?P<below>[1-9]\d{{0,2}})
+        |(?P<count>\d{{1,6}})\s{{1,3}}(?:(?P<parts>{PARTS_SOURCE})|out\s{{1,3}}of\s{{1,3}}(?P<among>[1-9]\d{{0,5}}))
         |(?P<before>\d{{0,6}})(?P<glyph>[{_GLYPHS}])
-        |(?P<figures>{FIGURES_SOURCE})(?:e(?P<exponent>[-+]?\d{{1,3}})|\^(?P<power>[-+]?\d{{1,3}})
+        |(?P<figures>{FIGURES_SOURCE})(?:e(?P<exponent>[-+\u2212]?\d{{1,3}})|\^(?P<power>[-+\u2212]?\d{{1,3}})
+            |\s?[x\u00d7]\s?10(?:\^(?P<exponent>[-+\u2212]?\d{{1,3}})|(?P<exponent>[\u207b\u207a]?[{_RAISED}]{{1,3}}))
             |(?P<scales>{MULTIPLIER_SOURCE}{{1,3}}+)(?P<part>{AFTER_SCALE_SOURCE})?)?
-        |(?P<words>{WORDS_SOURCE}|half))"""
+        |(?P<words>{WORDS_SOURCE}|half(?:\s{{1,3}}an?)?))"""
 _SCALE_NAME = regex.compile(r"[^\W\d_]+")
 #: A number that repeats (one third) is cut to so many significant digits, and no power may be larger.
 _SIGNIFICANT, _LARGEST_POWER = 15, 300
@@ -71,19 +96,28 @@ def _whole() -> regex.Pattern[str]:
     return regex.compile(_WHOLE_SOURCE, regex.IGNORECASE | regex.VERBOSE)
 
 
+@functools.cache
+def _only() -> regex.Pattern[str]:
+    return regex.compile(_ONLY_SOURCE, regex.IGNORECASE)
+
+
 def read_figures(figures: str, decimal: DecimalMark = ".") -> Decimal:
     """The value of :data:`FIGURES_SOURCE`.
 
-    A mark that stands once, with other than three digits behind it, is the decimal mark; so is the later of two
-    different ones. ``decimal`` settles the rest: ``1.234`` or ``1,234``.
+    A mark that stands once, with other than three digits behind it or nothing but a nought in front, is the decimal
+    mark; so is the later of two different ones. ``decimal`` settles the rest: ``1.234`` or ``1,234``.
     """
-    digits = "".join(char for char in figures if char not in _SPACE)
+    digits = "".join(char for char in figures if char not in _APART)
     mark = max(digits.rfind("."), digits.rfind(","))
     if mark >= 0:
         sign = digits[mark]
         other = "," if sign == "." else "."
         single = digits.count(sign) == 1 and (
-            other in digits or sign == decimal or len(digits) - mark - 1 != 3 or not 1 <= mark <= 3
+            other in digits
+            or sign == decimal
+            or len(digits) - mark - 1 != 3
+            or not 1 <= mark <= 3
+            or int(digits[0]) == 0
         )
         digits = digits.replace(other, "")
         digits = digits.replace(sign, ".") if single else digits.replace(sign, "")
@@ -99,12 +133,12 @@ def read_number(text: str, decimal: DecimalMark = ".") -> Fraction | None:
     value: Fraction | None
     if group["above"]:
         value = int(group["whole"] or 0) + Fraction(int(group["above"]), int(group["below"]))
+    elif group["count"]:
+        value = Fraction(int(group["count"]), int(group["among"] or DENOMINATORS[(group["parts"] or "").casefold()]))
     elif group["glyph"]:
         value = int(group["before"] or 0) + Fraction(unicodedata.numeric(group["glyph"])).limit_denominator(1000)
     elif group["figures"]:
         value = _scaled(Fraction(read_figures(group["figures"], decimal)), group)
-    elif group["words"].casefold() == "half":
-        value = Fraction(1, 2)
     else:
         value = read_words(group["words"])
     negative = (group["sign"] or "+")[0] != "+"
@@ -113,10 +147,11 @@ def read_number(text: str, decimal: DecimalMark = ".") -> Fraction | None:
 
 def _scaled(value: Fraction, group: dict[str, str | None]) -> Fraction | None:
     if group["exponent"]:
-        exponent = int(group["exponent"])
+        # Compatibility forms: raised digits are digits, and each minus is a hyphen.
+        exponent = int(unicodedata.normalize("NFKC", group["exponent"]).replace("\u2212", "-"))
         return value * Fraction(10) ** exponent if abs(exponent) <= _LARGEST_POWER else None
     if group["power"]:
-        power = int(group["power"])
+        power = int(group["power"].replace("\u2212", "-"))
         # A power of a long number would take more digits than anybody can use.
         if abs(power) > _LARGEST_POWER or value == 0 or value.numerator.bit_length() * abs(power) > 4000:
             return None
@@ -150,6 +185,13 @@ def format_number(value: Fraction) -> str:
     return format_number(Fraction(round(value * 10**places), 10**places))
 
 
+def write_number(value: Fraction, decimal: DecimalMark = ".") -> str:
+    """As :func:`format_number`; what it reads as under ``decimal`` is the same number again."""
+    written = format_number(value)
+    # Under a decimal comma "1.234" would read as a thousand and more; a fourth decimal says what the mark is.
+    return f"{written}0" if decimal == "," and written[-4:-3] == "." else written
+
+
 def _leading_zeros(value: Fraction) -> int:
     """How many zeros stand between the decimal point and the first digit of a value below 1."""
     zeros = 0
@@ -159,13 +201,16 @@ def _leading_zeros(value: Fraction) -> int:
 
 
 def parse_number(text: str, decimal: DecimalMark = ".") -> str | None:
-    """The number that ``text`` is, else the first number in figures that stands in it, in plain decimals."""
+    """The number that ``text`` is, else the only one in figures that stands in it, in plain decimals.
+
+    ``None`` where figures are left over: they could belong to the number or to another one.
+    """
     value = read_number(text, decimal)
     if value is None:
-        match = _FIRST.search(text)
-        if not match:
+        match = _only().search(text)
+        if match is None or _DIGIT.search(text, match.end()) or _DIGIT.search(text, 0, match.start()):
             return None
-        value = Fraction(Decimal(match[0].replace(",", "")))
-    written = format_number(value)
-    # Under a decimal comma "1.234" would read as a thousand and more; a fourth decimal says what the mark is.
-    return f"{written}0" if decimal == "," and written[-4:-3] == "." else written
+        value = Fraction(read_figures(match["figures"], decimal))
+        if match["sign"] not in (None, "+"):
+            value = -value
+    return write_number(value, decimal)

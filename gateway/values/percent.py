@@ -10,7 +10,7 @@ from gateway.values.types import DecimalMark
 _NAME = r"(?:per\s?cents?|percentages?(?:\spoints?)?|pct\b\.?|pc\b)"
 _SIGN = rf"(?:{SIGN_SOURCE}|\b(?:minus|negative)\s)?"
 PERCENT_SOURCE = (
-    rf"(?<![\w%])(?:{_SIGN}(?>{UNSIGNED_SOURCE})(?:\s{{0,3}}[%\uff05](?!\w)|(?:\s{{0,3}}|-){_NAME}(?!\w))"
+    rf"(?<![\w%])(?:{_SIGN}(?>{UNSIGNED_SOURCE})(?:\s{{0,3}}[%\uff05](?!\w)|(?:\s{{0,3}}|-|\s-\s){_NAME}(?!\w))"
     rf"|{_NAME}\s{{1,3}}of\s{{1,3}}{NUMBER_SOURCE})"
 )
 _MARKS = regex.compile(rf"[%\uff05]|\b{_NAME}|(?<=\d){_NAME}|\bof\b", regex.IGNORECASE)

@@ -11,8 +11,9 @@ _PART = r"(?:[ \u00a0.\u2010-\u2013-]|[ ][\u2013-][ ]?|[\u2013-][ ])"
 _GROUPS = rf"\d{{2,13}}+(?:{_PART}\d{{2,11}}+){{0,6}}+"
 #: A number may not touch what makes it part of something else: a word, an amount, a sum, an article number, a path.
 _APART = r"(?<![\w$\u20ac\u00a3%*#/@\\]|\d[.,:-]|(?<![a-z]{3}|[#)\]>])-|\+|\d[ ]|\d\)[ ]?\()"
-_OTHER_NUMBER = r"(?<!\b(?:account|acct|a/c|card|ssn|iban|invoice|order|serial|isbn|vat)\b[^\n\d]{0,12})"
-_EXTENSION = r"(?:[ ]?(?:;ext=|x|ext(?:ension|n)?(?![a-z])\.?:?)[ ]?\d{1,7}+)"
+_OTHER_NAMES = "account|acct|a/c|card|ssn|iban|invoice|order|serial|isbn|vat|zip|pages?|pp|tracking|imei|passport|vin"
+_OTHER_NUMBER = rf"(?<!\b(?:{_OTHER_NAMES})\b[^\n\d]{{0,12}})"
+_EXTENSION = r"(?:,?[ ]?(?:;ext=|x|ext(?:ension|n)?(?![a-z])\.?:?)[ ]?\d{1,7}+)"
 PHONE_SOURCE = (
     rf"(?=[+(\d]){_OTHER_NUMBER}(?:"
     # +44 (0) 113 496 0009, (+45) 12-34-56-78, 0044 161 1234567
@@ -24,7 +25,7 @@ PHONE_SOURCE = (
     rf"|{_APART.replace('@', '')}(?:0\d{{1,4}}[ ]?/[ ]?|1{_PART})?{_GROUPS}"
     rf"){_EXTENSION}?(?![\w%]|[-/:.,*=\u2013]\d|[ ]?[%*=]|[ ][a-f]\d[ ]|[ ]\d[a-f][ ])"
 )
-_WRITTEN = regex.compile(rf"(?P<number>[+(\d].*?)(?:{_EXTENSION})?", regex.IGNORECASE)
+_WRITTEN = regex.compile(rf"(?P<number>(?=[+(\d])\(?\+?[\d\s()./\u2010-\u2013-]*?)(?:{_EXTENSION})?", regex.IGNORECASE)
 _LAST_DIGITS = regex.compile(r"\d{1,7}$")
 _INTERNATIONAL = regex.compile(r"\(?(?:\+|00)\s?\d")
 # Shapes of other things: card numbers, US social security numbers, amounts, IP addresses, and a local number that
@@ -49,18 +50,24 @@ def parse_phone(text: str, region: str | None) -> str | None:
         return None
     number = written["number"].strip()
     extension = _LAST_DIGITS.search(text.strip()) if len(number) < len(text.strip()) else None
-    suffix = f";ext={extension[0]}" if extension else ""
-    digits = "".join(str(int(char)) for char in number if char.isdecimal())
+    suffix = f";ext={_ascii_digits(extension[0])}" if extension else ""
+    digits = _ascii_digits(number)
     least = _LEAST - 1 if digits.startswith("0") else _LEAST
     if not least <= len(digits) <= _MOST + 2 or _is_other(number):
         return None
     if _INTERNATIONAL.match(number):
         found = _international(number, suffix)
+        if found is None and "+" not in number:
+            found = _international(digits, suffix)
         if found is not None or "+" in number:
             return found
     elif region is not None:
         return _of_region(number, region, suffix)
     return f"{digits}{suffix}" if len(digits) <= _MOST else None
+
+
+def _ascii_digits(text: str) -> str:
+    return "".join(str(int(char)) for char in text if char.isdecimal())
 
 
 def _is_other(number: str) -> bool:

@@ -11,7 +11,7 @@ from gateway.values.amounts import read_amount
 from gateway.values.dates import parse_date
 from gateway.values.dimensions import parse_dimension
 from gateway.values.internet import parse_email, parse_guid, parse_ip, parse_url
-from gateway.values.money import MONEY_PATTERN, parse_money
+from gateway.values.money import format_money, read_only, read_plain
 from gateway.values.numbers import parse_number
 from gateway.values.percent import parse_percent
 from gateway.values.phones import parse_phone
@@ -27,15 +27,11 @@ def _date(text: str, options: ValueOptions) -> str | None:
 
 
 def _money(text: str, options: ValueOptions) -> str | None:
-    # Amounts in plain figures are read as they always were; the rest may be one with a multiplier or in words.
-    plain = MONEY_PATTERN.fullmatch(text.strip())
-    amount = None if plain else read_amount(text, options.decimal)
-    if amount is None:
-        amount = parse_money(text)
-    if amount is None:
-        return None
-    exponent = amount.as_tuple().exponent
-    return f"{amount:.2f}" if isinstance(exponent, str) or exponent >= -2 else f"{amount:f}"
+    for read in (read_plain, read_amount, read_only):
+        amount = read(text, options.decimal)
+        if amount is not None:
+            return format_money(amount, options.decimal)
+    return None
 
 
 _READERS: Mapping[ValueType, Callable[[str, ValueOptions], str | None]] = {

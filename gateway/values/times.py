@@ -6,6 +6,8 @@ import functools
 
 import regex
 
+from gateway.values.ranges import DASH, JOINT_SOURCE, WORD_SOURCE
+
 _HOURS = {
     name: number
     for number, name in enumerate(
@@ -16,14 +18,21 @@ _HOURS = {
 _HOUR_NAME = "|".join(_HOURS)
 _HALF_DAY = r"(?:[ap]\.m\.|[ap]\.?m\b)"
 _NAMED = {"noon": "12:00", "midday": "12:00", "midnight": "00:00"}
+_CLOCK = r"(?:[01]?\d|2[0-4])(?::[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?|h[0-5]\d)"
+_SPOKEN_MINUTES = r"(?:half|quarter|(?:five|ten|twenty(?:[\s-]five)?|[1-5]?[05])(?:\sminutes)?|\d\d?\sminutes)"
+# The ends of 9:00 - 17:00, 9am-5pm, 9-5pm, 9 to 5pm and 9 or 10am, and what else stands at the other side of a dash.
+_START = rf"(?<![\w/.:,-])(?:{_CLOCK}(?:\s?{_HALF_DAY})?|\d\d?\s?{_HALF_DAY})"
+_HOUR_BEFORE = rf"(?<![\w/.:,-])(?:1[0-2]|[1-9])(?:\s?{DASH}\s?|{WORD_SOURCE}|\s(?:and|or)\s)"
+_NO_END = rf"(?<!{_START}\s?{DASH}\s?)"
+_NO_START = rf"(?!\s?{DASH}\s?\d\d?(?::\d\d|\s?{_HALF_DAY})|{DASH}\d\d?(?![\d./:-]))"
 TIME_SOURCE = (
-    r"(?:(?<![\w:.,/-])(?:"
+    r"(?:(?<![\w:.,/-])(?=\d)(?:"
     # 18:40, 6:40:05 pm, 18h40, 6.40pm
-    rf"(?:[01]?\d|2[0-4])(?::[0-5]\d(?::[0-5]\d(?:\.\d{{1,6}})?)?|h[0-5]\d|\.[0-5]\d(?=\s?{_HALF_DAY}))(?:\s?{_HALF_DAY})?(?![\w:/]|\.\d)"
-    rf"|(?:1[0-2]|0?[1-9])\s?{_HALF_DAY}(?!\w)"
+    rf"{_NO_END}{_CLOCK}(?![\w:/]|\.\d|\s?{_HALF_DAY}){_NO_START}"
+    rf"|{_NO_END}(?<!{_HOUR_BEFORE})(?:{_CLOCK}|(?:[01]?\d|2[0-4])\.[0-5]\d|(?:1[0-2]|0?[1-9]))\s?{_HALF_DAY}(?!\w){_NO_START}"
     r"|(?:[01]\d|2[0-3])[0-5]\d\s?(?:hours|hrs|h)\b"
     r")"
-    rf"|\b(?:(?:half|quarter|(?:five|ten|twenty(?:[\s-]five)?|\d\d?)(?:\sminutes)?)\s(?:past|to)\s)(?:{_HOUR_NAME}|(?:1[0-2]|[1-9])(?!\d))(?:\s?{_HALF_DAY})?(?!\w)"
+    rf"|\b{_SPOKEN_MINUTES}\s(?:past|to)\s(?:{_HOUR_NAME}|(?:1[0-2]|[1-9])(?!\d))(?:\s?{_HALF_DAY})?(?!\w)"
     rf"|\b(?:{_HOUR_NAME}|1[0-2]|[1-9])\s?o['\u2019]?\s?clock(?:\s?{_HALF_DAY})?\b"
     rf"|\b(?:{_HOUR_NAME})\s?{_HALF_DAY}(?!\w)"
     r"|\b(?:noon|midday|midnight)\b)"
@@ -46,10 +55,37 @@ def _parts() -> regex.Pattern[str]:
     return regex.compile(_TIME_SOURCE, regex.IGNORECASE | regex.VERBOSE)
 
 
+@functools.cache
+def _joint() -> regex.Pattern[str]:
+    return regex.compile(JOINT_SOURCE, regex.IGNORECASE)
+
+
+@functools.cache
+def _after() -> regex.Pattern[str]:
+    return regex.compile(rf"{TIME_SOURCE}|(?:{_HOUR_NAME})\b|\d\d?\b(?![/.-]\d|\s\w)", regex.IGNORECASE)
+
+
+@functools.cache
+def _before() -> regex.Pattern[str]:
+    """The first end of a range, as far as the time behind it."""
+    hour = rf"(?:\b(?:{_HOUR_NAME})|(?<![\w/.:,-])(?:1[0-9]|2[0-4]|0?[1-9]))"
+    return regex.compile(rf"\b(?:between|from)\s{hour}{JOINT_SOURCE}\Z", regex.IGNORECASE)
+
+
+#: How far in front of a time the first end of its range can begin.
+_REACH = 40
+
+
 def parse_time(text: str) -> str | None:
-    """The first time of day in ``text`` as ``HH:MM``, or ``HH:MM:SS`` where seconds are given (ISO 8601)."""
+    """The first time of day in ``text`` as ``HH:MM``, or ``HH:MM:SS`` where seconds are given (ISO 8601).
+
+    ``None`` where it is one end of a range, or one of two to choose from.
+    """
     found = _search().search(text)
-    if found is None:
+    if found is None or _before().search(text, max(0, found.start() - _REACH), found.start()):
+        return None
+    joint = _joint().match(text, found.end())
+    if joint is not None and _after().match(text[joint.end() :]):
         return None
     written = found[0].casefold()
     if written in _NAMED:
@@ -80,7 +116,7 @@ def parse_time(text: str) -> str | None:
         hour = 0
     if hour > 23:
         return None
-    return f"{hour:02}:{minute:02}" + (f":{second}" if second else "")
+    return f"{hour:02}:{minute:02}" + (f":{int(second):02}" if second else "")
 
 
 def _hour(name: str) -> int:

@@ -9,13 +9,14 @@ from gateway.values.types import DEFAULT_OPTIONS, ValueOptions, ValueType
 
 #: Values of each type that reach all that is loaded, or compiled, on first use.
 _SAMPLES: dict[ValueType, tuple[str, ...]] = {
-    "date": ("5th of March of 2015",),
-    "time": ("18:40",),
-    "money": ("one dollar",),
-    "number": ("one",),
-    "percent": ("one percent",),
+    "date": ("5th of March of 2015", "1 March 2015 to 2 March 2015"),
+    "time": ("18:40", "18:40 to 19:00"),
+    "money": ("one dollar", "total 5"),
+    "number": ("one", "number 5"),
+    "percent": ("one percent", "share 5"),
     "dimension": ("one mile",),
     "url": ("example.com",),
+    "guid": ("123e4567-e89b-12d3-a456-426655440000",),
     "phone": ("+44 20 7946 0958", "020 7946 0958"),
     "email": ("someone@example.com",),
     "iban": ("GB82 WEST 1234 5698 7654 32",),

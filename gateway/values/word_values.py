@@ -23,8 +23,9 @@ def read_words(text: str) -> Fraction | None:
             return Fraction(above, below) if above is not None and below else None
     if "point" in words:
         at = words.index("point")
-        whole, decimals = _cardinal(words[:at]), _decimals(words[at + 1 :])
-        return None if whole is None or decimals is None else whole + decimals
+        end = next((index for index in range(at, len(words)) if words[index] in SCALES), len(words))
+        whole, decimals, scale = _cardinal(words[:at]), _decimals(words[at + 1 : end]), _product(words[end:])
+        return None if whole is None or decimals is None or scale is None else (whole + decimals) * scale
     return _mixed(words)
 
 
@@ -80,7 +81,7 @@ def _fraction(words: Sequence[str]) -> Fraction | None:
         denominator += TENS[above.pop()]
     elif denominator <= 2 and part.removesuffix("s") in SMALL_ORDINALS:
         return None
-    numerator = 1 if above in (["a"], ["an"]) else _cardinal(above)
+    numerator = 1 if above in ([], ["a"], ["an"]) else _cardinal(above)
     return None if numerator is None else Fraction(numerator, denominator)
 
 
@@ -95,7 +96,7 @@ def _cardinal(words: Sequence[str]) -> int | None:
         value = int(word) if word.isdecimal() else _SIMPLE.get(word)
         if value is not None:
             small += value
-        elif word.startswith("dozen"):
+        elif SCALES.get(word) == 12:
             small = (small or 1) * 12
         elif word.startswith("hundred"):
             hundreds, small = (small or 1) * 100, 0

@@ -26,6 +26,8 @@ _SINGLE_SCALES = {
     "trillion": 10**12,
     "quadrillion": 10**15,
     "dozen": 12,
+    "doz": 12,
+    "dz": 12,
 }
 #: What a number before it is multiplied with. A billion is 10⁹.
 SCALES = _SINGLE_SCALES | {f"{name}s": value for name, value in _SINGLE_SCALES.items()}
@@ -61,7 +63,9 @@ _ONE_PART = rf"(?:{_TEN}{_SEPARATOR}{either(SMALL_ORDINALS)}|{either(_PARTS)})(?
 _PARTS_OF = rf"(?:{_TEN}{_SEPARATOR})?{either(_PLURAL_DENOMINATORS)}(?!\w)"
 _A_PART = rf"(?:an?|one){_SEPARATOR}{_ONE_PART}(?!\s(?:past|to)\b)(?:\s{{1,3}}{_SCALE})?"
 #: A fraction behind a whole number of millions, in figures or in words.
-AND_A_PART_SOURCE = rf"{_AND}(?:{_A_PART}|{SMALL_SOURCE}{_SEPARATOR}{_PARTS_OF})"
+AND_A_PART_SOURCE = rf"{_AND}(?:{_A_PART}|half(?!\w|\s(?:past|to|of|the|an?)\b)|{SMALL_SOURCE}{_SEPARATOR}{_PARTS_OF})"
+#: Parts behind their number in figures: *4 fifths*.
+PARTS_SOURCE = rf"{either([*(f'{name}s' for name in _PARTS if name != 'half'), 'halves'])}(?!\w)"
 _MORE = rf"(?:{SMALL_SOURCE}|\d{{1,3}}(?!\w|[.,]\d))"
 #: What may follow figures with a scale: *and a half*, *3 hundred and 21*.
 AFTER_SCALE_SOURCE = (
@@ -73,6 +77,6 @@ WORDS_SOURCE = (
     rf"(?:(?:half|quarter)\s{{1,3}}(?:an?\s{{1,3}})?{_SCALE}|{_A_PART}"
     rf"|{CARDINAL_SOURCE}(?:{AND_A_PART_SOURCE}|{_SEPARATOR}{_PARTS_OF}"
     rf"|(?<=\bone){_SEPARATOR}{_ONE_PART}(?:\s{{1,3}}{_SCALE})?"
-    rf"|\s{{1,3}}point(?:{_SEPARATOR}{SMALL_SOURCE}){{1,{_MOST}}}+"
+    rf"|\s{{1,3}}point(?:{_SEPARATOR}{SMALL_SOURCE}){{1,{_MOST}}}+(?:\s{{1,3}}{_SCALE}){{0,3}}+"
     rf"|\s{{1,3}}(?:over|out\s{{1,3}}of)\s{{1,3}}(?:{CARDINAL_SOURCE}|\d{{1,6}}(?!\w|[.,]\d)))?))"
 )

@@ -95,7 +95,10 @@ def test_figures() -> None:
     assert found["answered_per_second"] == 10.0
     assert found["latency_ms"] == {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 100.0}
     assert found["statuses"] == {"200": 101, "503": 1, "lost": 1}
-    assert found["refused_ms"] == {"p50": 2.0, "p99": 4.0}
+    assert found["refused_ms"] == {"p50": 2.0, "p90": 2.0, "p99": 2.0}
+    assert found["degraded_ms"] == {"p50": 4.0, "p90": 4.0, "p99": 4.0}
+    assert "generator_cpu" not in found
+    assert figures(Result(samples, 10.0, 5.0))["generator_cpu"] == 0.5
     assert percentile([3.0], 0.99) == 3.0
     middle = median_of([{"answered_per_second": rate} for rate in (3.0, 1.0, 2.0)])
     assert middle == {"answered_per_second": 2.0, "rounds": 3, "range_per_second": [1.0, 3.0]}

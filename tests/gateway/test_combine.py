@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.combine import SCORE_CEILING, SCORE_FLOOR, Combiner, answers_of, features, log_odds, most_probable
+from gateway.combine import (
+    SCORE_CEILING,
+    SCORE_FLOOR,
+    Combiner,
+    answers_of,
+    features,
+    log_odds,
+    most_probable,
+    nominees,
+)
 from gateway.document import TIERS, Candidate, Proposal
 from gateway.values import DEFAULT_OPTIONS
 
@@ -115,7 +124,8 @@ def test_features_of_an_answer_nobody_proposed():
 
 def test_features_name_only_the_tiers_that_answered():
     values = features(("x",), {"student": []}, valid=True)
-    assert set(values) == {"valid", "student.logit", "student.proposed", "student.margin", "student.other"}
+    own = {f"student.{name}" for name in ("logit", "proposed", "margin", "other", "rivals")}
+    assert set(values) == {"valid", "agree", *own}
 
 
 def offered(**found):
@@ -132,10 +142,30 @@ def test_the_most_probable_answer_weighs_what_all_tiers_say():
 
 
 def test_a_value_that_does_not_read_as_its_type_is_less_probable():
-    answers = offered(rules=proposal(("9.00", 0.7), ("nine", 0.7)))
+    answers = offered(rules=proposal(("9.00", 0.7), ("none", 0.7)))
     assert most_probable(answers, SENSIBLE, "money", options=DEFAULT_OPTIONS)[0].key == ("9.00",)
-    answers = offered(rules=proposal(("nine", 0.7), ("9.00", 0.7)))
+    answers = offered(rules=proposal(("none", 0.7), ("9.00", 0.7)))
     assert most_probable(answers, SENSIBLE, "money", options=DEFAULT_OPTIONS)[0].key == ("9.00",)
+
+
+def test_a_tier_alone_keeps_its_own_order_whatever_the_combiner_says():
+    """Two figures of the document do not outweigh what the tier saw of it."""
+    answers = offered(rules=proposal(("a", 0.6), ("b", 0.9)))
+    for combiner in (None, SENSIBLE):
+        assert most_probable(answers, combiner, "text", options=DEFAULT_OPTIONS)[0].key == ("a",)
+
+
+def test_a_second_choice_counts_where_another_tier_puts_it_forward():
+    answers = offered(rules=proposal(("a", 0.5), ("b", 0.5)), student=proposal(("b", 0.9)))
+    assert most_probable(answers, SENSIBLE, "text", options=DEFAULT_OPTIONS)[0].key == ("b",)
+    both = offered(rules=proposal(("a", 0.2), ("c", 0.5)), student=proposal(("b", 0.2), ("c", 0.5)))
+    assert most_probable(both, SENSIBLE, "text", options=DEFAULT_OPTIONS)[0].key == ("b",)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), scores), min_size=1, max_size=4))
+def test_what_a_tier_puts_forward_is_its_first_choice(pairs):
+    answers = offered(student=proposal(*pairs))
+    assert nominees(answers, "text", options=DEFAULT_OPTIONS)["student"].key == (pairs[0][0],)
 
 
 def test_nothing_offered():

@@ -68,6 +68,18 @@ def test_tasks_are_the_directories_that_hold_a_task_file(tmp_path: Path) -> None
     assert home.task("receipts").name == "receipts"
 
 
+def test_hidden_directories_and_copies_of_tasks_are_no_tasks(tmp_path: Path) -> None:
+    home = Home(make_home(tmp_path / "home", "receipts", ".git", "receipts-old", "letters", "renamed"))
+    (home.rules / "receipts-old" / "task.yaml").write_text(f"# kept\ntask: 'receipts'  # the real one\n{TASK}")
+    (home.rules / "renamed" / "task.yaml").write_text(f"task: gone\n{TASK}")
+    assert home.tasks() == ["letters", "receipts", "renamed"]
+    assert home.copies() == {"receipts-old": "receipts"}
+    # What a directory of its own names wrongly is a mistake, and no copy.
+    for name in ("receipts-old", "renamed"):
+        with pytest.raises(TaskFileError, match="but the directory is called"):
+            home.task(name)
+
+
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "../secret", "receipts/../receipts", "/etc", "nul\0", "Receipts", "x" * 9999]
 )

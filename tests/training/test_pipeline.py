@@ -108,7 +108,7 @@ def test_the_policy_was_measured_with_the_models_that_are_served(bills, cache):
     }
     assert 0.8 in policy.targets(CHAIN, "total")
     assert policy.about["calibration"]["documents"] == 40
-    assert policy.about["modes"] == {"student": "int8", "large": "int8"}
+    assert policy.versions["modes"] == {"student": "int8", "large": "int8"}
     assert all(found[0.8].documents == 40 for found in policy.thresholds[chain_name(CHAIN)].values())
 
 

@@ -84,7 +84,7 @@ def test_a_setting_is_read_as_its_type(setting, value):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("epochs=2", "unknown key epochs; there are: folds, large, sources, split, "),
+        ("epochs=2", "unknown key epochs; there are: context_tokens, folds, large, sources, split, "),
         ("large.loop.epoch=2", "unknown key large.loop.epoch; there are: accumulation, clip, epochs, "),
         ("large.loop.epochs.more=2", "large.loop.epochs must be of type int, found {'more': 2}"),
         ("large.loop=2", "large.loop must be a mapping"),

@@ -51,11 +51,22 @@ def make_folds(documents: Sequence[LabelledDocument], count: int, seed: int) -> 
     return folds
 
 
-def save_predictions(path: Path, task: TaskSpec, observed: Sequence[Observed], about: Mapping[str, Any]) -> None:
-    """Keep what the trained tiers said, atomically: spans and scores by document, tier and field."""
+def save_predictions(
+    path: Path,
+    task: TaskSpec,
+    observed: Sequence[Observed],
+    about: Mapping[str, Any],
+    folds: Mapping[str, int] | None = None,
+) -> None:
+    """Keep what the trained tiers said, atomically: spans and scores by document, tier and field.
+
+    Args:
+        folds: document id to the number of its fold.
+    """
     kept = {
         item.document.id: {
             "text": item.document.text_digest,
+            "fold": (folds or {}).get(item.document.id, 0),
             "tiers": {
                 tier: {
                     name: [[list(candidate.spans[0]), round(candidate.score, 5)] for candidate in proposal.candidates]
@@ -95,6 +106,12 @@ def load_predictions(
         return found
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise DatasetError(f"{path}: not out-of-fold predictions of {task.name} ({error})") from error
+
+
+def load_folds(path: Path) -> dict[str, int]:
+    """The number of each document's fold in a file that :func:`load_predictions` can read; 0 where it does not say."""
+    documents = json.loads(path.read_text("utf-8"))["documents"]
+    return {identifier: int(kept.get("fold", 0)) for identifier, kept in documents.items()}
 
 
 def _proposals(kept: Mapping[str, Any], tier: TierName, task: TaskSpec, forms: Forms, text: str) -> dict[str, Proposal]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import datetime
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from gateway.certificates import GroupCertificates, TaskCertificate
 from gateway.document import TierName
 from gateway.evaluation.metrics import expected_values
 from gateway.evaluation.provenance import hardware
 from gateway.policy import Policy, Threshold, all_chains, chain_name
 from gateway.task import TaskSpec
-from training.calibrate.combiners import fit_absence, fit_combiners
+from training.calibrate.combiners import choose_strength, fit_absence, fit_combiners
 from training.calibrate.outputs import Observed, estimate_costs
 from training.calibrate.thresholds import choose, trials
+from training.calibrate.wider import Field, certify_groups, certify_task
 
 
 def documents_digest(observed: Sequence[Observed]) -> str:
@@ -64,26 +66,57 @@ def calibrate(
     *,
     delta: float = 0.05,
     about: Mapping[str, Any] | None = None,
+    seen: Collection[str] = (),
+    groups: Mapping[str, str] | None = None,
+    known_groups: Collection[str] = (),
 ) -> Policy:
     """Fit combiners on ``development`` and certify thresholds on ``calibration`` for every chain of the tiers observed.
 
     Args:
-        development, calibration: documents no rule or model was made from; the two do not overlap.
+        development: documents with outputs of models that were not made from them. They may be documents that rules
+            were written on: those are ``seen``.
+        calibration: documents that no rule or model was made from, none of them in ``development``.
         versions: what :class:`gateway.policy.Policy` keeps of rules and models.
         delta: the chance the thresholds may fail their target.
+        seen: ids of the documents in ``development`` that rules were written on.
+        groups: document id to group (merchant); a document without one is a group of its own.
+        known_groups: the groups that rules or models have seen.
     """
     tiers: set[TierName] = set(calibration[0].outputs) if calibration else set()
     chains = [chain for chain in all_chains() if set(chain) <= tiers]
-    combiners = {chain_name(chain): fit_combiners(development, chain, task) for chain in chains}
-    absence = {chain_name(chain): fit_absence(development, chain, task) for chain in chains}
+    strength, losses = choose_strength(development, chains, task, seen=seen, groups=groups)
+    combiners = {
+        chain_name(chain): fit_combiners(development, chain, task, strength=strength, seen=seen) for chain in chains
+    }
+    absence = {
+        chain_name(chain): fit_absence(development, chain, task, strength=strength, seen=seen) for chain in chains
+    }
     thresholds: dict[str, dict[str, dict[float, Threshold]]] = {}
+    whole: dict[str, dict[str, TaskCertificate]] = {}
+    by_group: dict[str, dict[str, dict[float, GroupCertificates]]] = {}
     for chain in chains:
+        fields: dict[str, Field] = {}
         for name in task.fields:
             fitted = trials(development, chain, combiners, task, name, absence)
             held_out = trials(calibration, chain, combiners, task, name, absence)
-            thresholds.setdefault(chain_name(chain), {})[name] = {
-                target: choose(fitted, held_out, target, delta) for target in targets
+            found = {target: choose(fitted, held_out, target, delta) for target in targets}
+            group_of = [
+                (groups or {}).get(item.document.id, item.document.id)
+                for item in calibration
+                if expected_values(task, item.document, name) is not None
+            ]
+            fields[name] = Field(fitted, held_out, found, delta, group_of)
+        unseen = {group for field in fields.values() for group in field.groups} - set(known_groups)
+        thresholds[chain_name(chain)] = {name: dict(field.thresholds) for name, field in fields.items()}
+        whole[chain_name(chain)] = certify_task(fields, targets, task.qualities(), delta)
+        by_group[chain_name(chain)] = {
+            name: {
+                target: certify_groups(field, target, unseen, delta)
+                for target, threshold in field.thresholds.items()
+                if threshold.certified
             }
+            for name, field in fields.items()
+        }
     return Policy(
         task=task.name,
         combiners=combiners,
@@ -92,10 +125,20 @@ def calibrate(
         versions=dict(versions),
         estimates=estimate_costs(calibration),
         delta=delta,
+        whole=whole,
+        groups=by_group,
         about={
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "method": "Learn-then-Test, fixed sequence, exact binomial",
-            "development": {"documents": len(development), "sha256": documents_digest(development)},
+            "development": {
+                "documents": len(development),
+                "seen_by_rules": sum(item.document.id in seen for item in development),
+                "sha256": documents_digest(development),
+            },
+            "combiners": {
+                "strength": strength,
+                "log_loss": {f"{tried:g}": round(loss, 5) for tried, loss in losses.items()},
+            },
             "calibration": {"documents": len(calibration), "sha256": documents_digest(calibration)},
             "shares_right": shares_right(calibration, task),
             "hardware": hardware(),

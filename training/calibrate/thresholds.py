@@ -14,6 +14,10 @@ each on its own accepted answers, and a pair passes when both tests do: the larg
 "one of the two is broken". Where the fitting documents do not promise that absence can be certified it is not tried;
 where they do, a second sequence without absence stands by, and each of the two gets half of δ.
 
+Once a threshold is served, :func:`path_to` gives the hypotheses that were tested on the way to it. The same way walked
+with other p-values or at another level gives other certificates for the same threshold
+(:mod:`training.calibrate.wider`).
+
 All stages of a chain share λ. One threshold a stage was tried (``benchmarks/thresholds.py``): with probabilities that
 are calibrated it saved nothing, and with few labels it cost.
 """
@@ -22,7 +26,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +42,8 @@ from training.calibrate.outputs import Observed
 GRID = (*(round(1 / (1 + math.exp(-step / 4)), 4) for step in range(28, -13, -1)), 0.0)
 #: Errors added to those counted on fitting documents, so that few documents do not look better than they are.
 PRIOR_ERRORS = 0.5
+#: Share of documents whose shown answer may be wrong for want of another tier, where nothing is accepted.
+SLACK = 0.01
 
 
 @dataclass(frozen=True)
@@ -112,12 +118,12 @@ def trials(
 
 
 #: A threshold for values, and one for "absent" where that may be accepted.
-_Pair = tuple[float, float | None]
+Pair = tuple[float, float | None]
 #: Reached by no probability: "absent" is not accepted.
 _NEVER = 2.0
 
 
-class _Table:
+class Table:
     """Trials as arrays of shape [documents, stages], to count quickly."""
 
     def __init__(self, found: Sequence[Trial]) -> None:
@@ -133,22 +139,39 @@ class _Table:
 
     def count(self, threshold: float, absents: Sequence[float | None]) -> NDArray[np.int64]:
         """Counts at one threshold for values and each of several for "absent": [absents, 4], as in :class:`Counts`."""
-        wanted = np.array([_NEVER if absent is None else absent for absent in absents])[:, None, None]
-        passes = self.probability >= np.where(self.present, threshold, wanted)  # [absents, documents, stages]
-        first = passes & (np.cumsum(passes, axis=2) == 1)
+        first = self._first(threshold, absents)
         present = first & self.present
         absent = first & ~self.present
         return np.stack(
             [part.sum(axis=(1, 2)) for part in (present, present & ~self.right, absent, absent & ~self.right)], axis=1
         )
 
+    def _first(self, threshold: float, absents: Sequence[float | None]) -> NDArray[np.bool_]:
+        """The stage at which each document is accepted, if any: [absents, documents, stages]."""
+        wanted = np.array([_NEVER if absent is None else absent for absent in absents])[:, None, None]
+        passes = self.probability >= np.where(self.present, threshold, wanted)
+        found: NDArray[np.bool_] = passes & (np.cumsum(passes, axis=2) == 1)
+        return found
+
+    def shown(self, threshold: float) -> NDArray[np.bool_]:
+        """For each document whether the value is right that escalation up to this threshold ends with."""
+        first = self._first(threshold, [None])[0]
+        stage = np.where(first.any(axis=1), first.argmax(axis=1), first.shape[1] - 1)
+        right: NDArray[np.bool_] = self.right[np.arange(len(stage)), stage]
+        return right
+
+    def values(self, pair: Pair) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """For each document whether a value is accepted at these thresholds, and whether it is a wrong one."""
+        first = self._first(pair[0], [pair[1]])[0] & self.present
+        return first.any(axis=1), (first & ~self.right).any(axis=1)
+
 
 def count(found: Sequence[Trial], threshold: float, absent: float | None = None) -> Counts:
     """What is accepted at these thresholds, and how much of it is wrong."""
-    return _count(_Table(found), threshold, absent)
+    return _count(Table(found), threshold, absent)
 
 
-def _count(table: _Table, threshold: float, absent: float | None = None) -> Counts:
+def _count(table: Table, threshold: float, absent: float | None = None) -> Counts:
     return Counts(*(int(number) for number in table.count(threshold, [absent])[0]))
 
 
@@ -178,7 +201,7 @@ def _promise(accepted: int, errors: int, scale: float, risk: float) -> float:
     return binomial_tail(round((errors + PRIOR_ERRORS) * scale), number, risk) if number else 1.0
 
 
-def _absent_pairs(fitting: _Table, risk: float) -> list[float | None]:
+def _absent_pairs(fitting: Table, risk: float) -> list[float | None]:
     """For each λ of the grid the threshold for "absent": the laxest at which the fitting documents' absences err no
     more, as a share, than their values do at λ (and never more than half of ``risk``)."""
     pairs: list[float | None] = []
@@ -201,19 +224,20 @@ def choose(fitting: Sequence[Trial], calibration: Sequence[Trial], target: float
         calibration: documents nothing was made from.
     """
     risk = 1.0 - target
-    seen = _Table(calibration)
+    seen = Table(calibration)
     if fitting and calibration:
-        sequences = _plan(_Table(fitting), risk, delta, len(calibration) / len(fitting))
+        sequences = _plan(Table(fitting), risk, delta, len(calibration) / len(fitting))
         for sequence in sequences:
             certified = _last_passed(seen, sequence, risk, delta / len(sequences))
             if certified is not None:
                 return _evidence(seen, certified, True, risk, delta / len(sequences))
-    return _evidence(seen, (_steering(seen, risk), None), False, risk, delta)
+    found = _evidence(seen, (_steering(seen, risk), None), False, risk, delta)
+    return replace(found, steer=_steer(seen))
 
 
-def _last_passed(seen: _Table, sequence: Sequence[_Pair], risk: float, delta: float) -> _Pair | None:
+def _last_passed(seen: Table, sequence: Sequence[Pair], risk: float, delta: float) -> Pair | None:
     """The last pair before the first that fails its tests."""
-    certified: _Pair | None = None
+    certified: Pair | None = None
     for threshold, absent in sequence:
         found = _count(seen, threshold, absent)
         if binomial_tail(found.present_errors, found.present, risk) > delta:
@@ -224,14 +248,14 @@ def _last_passed(seen: _Table, sequence: Sequence[_Pair], risk: float, delta: fl
     return certified
 
 
-def _plan(fitting: _Table, risk: float, delta: float, scale: float) -> list[list[_Pair]]:
+def _plan(fitting: Table, risk: float, delta: float, scale: float) -> list[list[Pair]]:
     """The sequences of pairs to test, each at an equal part of δ, the better one first; from fitting documents alone.
 
     A sequence begins where the tests promise the smallest p-value. Where "absent" is promised to pass there are two,
     with it and without: failing to certify absence must not cost the values their certificate.
     """
 
-    def begun(pairs: Sequence[float | None], indices: Sequence[int]) -> list[_Pair]:
+    def begun(pairs: Sequence[float | None], indices: Sequence[int]) -> list[Pair]:
         promises: list[float] = []
         for index in indices:
             found = _count(fitting, GRID[index], pairs[index])
@@ -257,7 +281,32 @@ def _plan(fitting: _Table, risk: float, delta: float, scale: float) -> list[list
     return [begun(pairs, range(usable[0], len(GRID))), plain] if usable else [plain]
 
 
-def _evidence(calibration: _Table, pair: _Pair, certified: bool, risk: float, delta: float) -> Threshold:
+@dataclass(frozen=True)
+class Path:
+    """The pairs of thresholds tested up to the one that is served, in order, and the share of δ that the tests had."""
+
+    pairs: tuple[Pair, ...]
+    share: float
+
+
+def path_to(
+    fitting: Sequence[Trial], calibration: Sequence[Trial], threshold: Threshold, target: float, delta: float
+) -> Path | None:
+    """The way on which :func:`choose` came to a certified ``threshold`` with these arguments; ``None`` if it did not.
+
+    Which pairs stand on it, and in which order, was settled by the fitting documents; only where it ends was not.
+    """
+    if not (threshold.certified and fitting and calibration):
+        return None
+    pair: Pair = threshold.value, threshold.absent.value if threshold.absent else None
+    sequences = _plan(Table(fitting), 1.0 - target, delta, len(calibration) / len(fitting))
+    for sequence in sequences:
+        if pair in sequence:
+            return Path(tuple(sequence[: sequence.index(pair) + 1]), 1.0 / len(sequences))
+    return None
+
+
+def _evidence(calibration: Table, pair: Pair, certified: bool, risk: float, delta: float) -> Threshold:
     """A threshold with what was seen at it."""
     value, absent = pair
     found = _count(calibration, value, absent)
@@ -273,7 +322,18 @@ def _evidence(calibration: _Table, pair: _Pair, certified: bool, risk: float, de
     return Threshold(value, certified, found.present, found.present_errors, documents, bound, needed, of_absent)
 
 
-def _steering(calibration: _Table, risk: float) -> float:
+def _steer(calibration: Table) -> float:
+    """From which probability on another tier is not worth asking, where its answer cannot be accepted: the laxest
+    threshold at which as many shown answers are right as at any, give or take one in a hundred documents."""
+    documents = len(calibration.probability)
+    if not documents:
+        return GRID[0]
+    rights = np.array([calibration.shown(threshold).sum() for threshold in GRID])
+    enough = rights >= rights.max() - SLACK * documents
+    return GRID[int(np.flatnonzero(enough)[-1])]
+
+
+def _steering(calibration: Table, risk: float) -> float:
     """The laxest threshold with at most ``risk`` errors among accepted values, else the one with the fewest."""
     best, fewest = GRID[0], 2.0
     for threshold in GRID:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from gateway.cli.main import current_home
-from gateway.policy import Policy
+from training.cli.certified import show
 
 
 @click.command()
@@ -71,11 +71,4 @@ def train(
         command=shlex.join(["cascade", *sys.argv[1:]]),
     )
     policy = pipeline.run()
-    _show(policy)
-
-
-def _show(policy: Policy) -> None:
-    for chain, fields in policy.thresholds.items():
-        for name, targets in fields.items():
-            certified = [f"{target:g}" for target, threshold in sorted(targets.items()) if threshold.certified]
-            click.echo(f"{chain:24} {name:12} certified: {', '.join(certified) or 'none'}")
+    show(policy)

@@ -28,6 +28,7 @@ from gateway.values import (
     date_of_match,
     money_of_match,
 )
+from gateway.values.money import format_money
 
 _DECIMALS = regex.compile(r"[.,]\d\d?$")
 # A number that is no part of a longer one, of a date, a time or a word.
@@ -102,9 +103,9 @@ def find_typed(text: str, value: str, kind: ValueType, *, options: ValueOptions)
         # A whole number in the text is more often a quantity, unless the label itself is one.
         is_whole = not _DECIMALS.search(value)
         for match in MONEY_PATTERN.finditer(text):
-            amount = money_of_match(match)
+            amount = money_of_match(match, options.decimal)
             decimals = _DECIMALS.search(match["digits"])
-            if amount is not None and f"{amount:.2f}" == wanted and (decimals or is_whole):
+            if amount is not None and format_money(amount) == wanted and (decimals or is_whole):
                 # A label without its currency names the digits alone, with their sign.
                 start = match.start("inner") if match["inner"] else match.start("digits")
                 if match["sign"] or (has_currency and "\n" not in match[0]):

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.evaluation.dataset import LabelledDocument
+from gateway.task import TaskSpec
 from gateway.values import fold_text
 
 
@@ -63,6 +64,26 @@ def group_documents(documents: Sequence[LabelledDocument], keys: Sequence[str]) 
                 first_with[mark] = index
     numbers: dict[int, int] = {}
     return {document.id: numbers.setdefault(find(index), len(numbers)) for index, document in enumerate(documents)}
+
+
+def grouping_fields(documents: Sequence[LabelledDocument], task: TaskSpec, largest: float = 0.1) -> tuple[str, ...]:
+    """The fields whose shared value says that documents have one origin, as far as the data tell.
+
+    Candidates are the single text fields, tried from the one that leaves the most groups; a field is taken while the
+    largest group stays within the share ``largest`` of the documents. A merchant's name groups a shop's receipts; "two
+    people" or "tomorrow" would put half of all bookings into one group.
+    """
+    candidates = [name for name, field in task.fields.items() if field.type == "text" and not field.many]
+
+    def groups(*names: str) -> Counter[int]:
+        return Counter(group_documents(documents, names).values())
+
+    chosen: list[str] = []
+    most = max(2.0, largest * len(documents))
+    for name in sorted(candidates, key=lambda name: -len(groups(name))):
+        if max(groups(*chosen, name).values()) <= most:
+            chosen.append(name)
+    return tuple(name for name in candidates if name in chosen)
 
 
 def make_split(

@@ -13,8 +13,8 @@ from gateway.cli.rules.common import as_json, optional_task, tasks
 from gateway.errors import CascadeError
 from gateway.home import Home
 from gateway.policy import Policy
-from gateway.tiers.rules import RulesTier
-from gateway.tiers.rules.lint import Finding, check_task
+from gateway.tiers.rules import load_rules
+from gateway.tiers.rules.lint import Finding, PatternMemory, check_copy, check_task
 from gateway.tiers.rules.lint.findings import CALIBRATE, CODES
 from gateway.tiers.rules.publishing import DIRECTORY, outdated_schemas, write_schemas
 
@@ -36,9 +36,15 @@ def check(ctx: click.Context, task: str | None, strict: bool, ignored: tuple[str
     home = current_home()
     found: dict[str, list[Finding]] = {}
     facts: dict[str, dict[str, Any]] = {}
+    memory = PatternMemory()
+    copies = home.copies() if task is None else {}
     for name in tasks(home, task):
-        found[name] = [item for item in check_task(home.rules, name) if item.code not in ignored]
-        facts[name] = _facts(home, name) if not any(item.severity == "error" for item in found[name]) else {}
+        found[name] = [item for item in check_task(home.rules, name, memory) if item.code not in ignored]
+        good = not any(item.severity == "error" for item in found[name])
+        facts[name] = _facts(home, name, memory) if good else {}
+    for name, copy_of in copies.items():
+        found[name] = [item for item in check_copy(home.rules, name, copy_of) if item.code not in ignored]
+        facts[name] = {}
     if as_json:
         report = {
             name: {"findings": [item.as_json() for item in items], **facts[name]} for name, items in found.items()
@@ -77,15 +83,15 @@ def _shown(item: Finding) -> str:
     return f"{path}:{item.line}:{item.column}: {item.code} {item.severity}: {item.message}{about}"
 
 
-def _facts(home: Home, name: str) -> dict[str, Any]:
+def _facts(home: Home, name: str, memory: PatternMemory) -> dict[str, Any]:
     """What there is to say of rules that load: how many, their version, and fields to calibrate again."""
-    tier = RulesTier.load(home.rules, home.task(name))
-    facts: dict[str, Any] = {"rules": len(tier.sources), "version": tier.version}
+    rules = load_rules(home.rules, home.task(name), memory.compiled)
+    facts: dict[str, Any] = {"rules": len(rules.rules), "version": rules.digest}
     try:
         measured = Policy.load(home.models / name / "policy.json").versions.get("rules") or {}
     except CascadeError:
         return facts  # nothing is calibrated yet; `cascade serve` says so
-    stale = [field for field, version in tier.field_versions.items() if measured.get(field) != version]
+    stale = [field for field, version in rules.field_digests.items() if measured.get(field) != version]
     return {**facts, "calibrate": stale}
 
 

@@ -13,7 +13,7 @@ from gateway.evaluation.dataset import LabelledDocument, read_dataset
 from gateway.evaluation.split import Split
 from gateway.home import Home
 from gateway.tiers.rules import RulesTier
-from gateway.tiers.rules.measure import measure, render_figures
+from gateway.tiers.rules.measure import measure, render_figures, unknown_labels
 from gateway.tiers.rules.savings import estimate_savings
 
 
@@ -33,20 +33,35 @@ def measure_rules(task: str, data: Path, part: str | None, quality: float | None
     """Measure each rule of TASK on labelled documents: how often it finds something, and how often that is right;
     which rules contradict each other, which never find anything, and how much would need no model.
 
-    Intervals are exact (95 %). Figures on the documents that rules were written from, or lookups made of, flatter them.
+    A rule counts on the documents on which it is tried: where its `unless` lets it. Intervals are exact (95 %). Figures
+    on the documents that rules were written from, or lookups made of, flatter them.
     """
     home = current_home()
     tier = RulesTier.load(home.rules, home.task(task))
     documents = _documents(home, task, data, part)
     figures = measure(tier, documents)
     savings = estimate_savings(tier, documents, figures, quality)
+    unknown = unknown_labels(tier.rules.task, documents)
     if as_json:
         report = {name: found.as_json() for name, found in figures.items()}
-        answer = {"fields": report, "savings": savings.as_json(), "timeouts": dict(tier.timeouts)}
+        answer = {
+            "fields": report,
+            "savings": savings.as_json(),
+            "timeouts": dict(tier.timeouts),
+            "unknown_labels": unknown,
+        }
         click.echo(json.dumps(answer, indent=2))
         return
     click.echo(render_figures(figures.values()))
     click.echo(savings.render())
+    for name, count in unknown.items():
+        fields = ", ".join(tier.rules.task.fields)
+        click.echo(
+            f"{count} documents have a label {name!r}, and the task has no such field; it has {fields}", err=True
+        )
+    for found in figures.values():
+        if not found.documents:
+            click.echo(f"no document has a label {found.name!r}", err=True)
     for source, count in tier.timeouts.items():
         click.echo(f"{source} ran out of time on {count} documents", err=True)
 

@@ -8,7 +8,7 @@ import click
 
 from gateway.cli.main import current_home
 from gateway.cli.rules.common import as_json, optional_task, shown, tasks
-from gateway.tiers.rules import RulesTier
+from gateway.tiers.rules import RulesTier, load_rules
 from gateway.tiers.rules.examples import run_examples, run_filter_examples
 
 
@@ -23,7 +23,8 @@ def test(ctx: click.Context, task: str | None, as_json: bool, verbose: bool) -> 
     Each example is run on its rule alone; shown is also which rule of the field answers that text.
     """
     home = current_home()
-    tiers = {name: RulesTier.load(home.rules, home.task(name)) for name in tasks(home, task)}
+    # Examples are short: to work out first which rules can find anything in them costs more than to run them.
+    tiers = {name: RulesTier.load(home.rules, home.task(name), prefilter=False) for name in tasks(home, task)}
     results = [(name, result) for name, tier in tiers.items() for result in run_examples(tier)]
     filters = [(name, result) for name, tier in tiers.items() for result in run_filter_examples(tier.rules.filters)]
     total = len(results) + len(filters)
@@ -53,7 +54,7 @@ def _answer(result: object) -> str:
 def list_rules(task: str | None, as_json: bool) -> None:
     """Show the rules of TASK (or of every task) in the order they are tried, and its filters."""
     home = current_home()
-    tiers = {name: RulesTier.load(home.rules, home.task(name)) for name in tasks(home, task)}
+    sets = {name: load_rules(home.rules, home.task(name)) for name in tasks(home, task)}
     found = {
         name: [
             {
@@ -67,16 +68,16 @@ def list_rules(task: str | None, as_json: bool) -> None:
                 "description": rule.spec.description,
                 "digest": digest,
             }
-            for rule, digest in zip(tier.rules.rules, tier.rules.rule_digests.values(), strict=True)
+            for rule, digest in zip(rules.rules, rules.rule_digests.values(), strict=True)
         ]
-        for name, tier in tiers.items()
+        for name, rules in sets.items()
     }
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
     for name, listed in found.items():
         click.echo(f"task {name}")
-        for item in tiers[name].rules.filters.filters:
+        for item in sets[name].filters.filters:
             click.echo(f"  {item.source:36} {item.kind:10}")
         for rule in listed:
             stated = "" if rule["precision"] is None else f"{rule['precision']:.3f}"

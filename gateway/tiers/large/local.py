@@ -23,10 +23,10 @@ from gateway.evaluation.dataset import file_digest
 from gateway.files import write_text
 from gateway.task import TaskSpec
 from gateway.tiers.clock import counting_threads, seconds_of
-from gateway.tiers.encoding import TextEncoder
 from gateway.tiers.forms import Forms
 from gateway.tiers.model import BATCH_TOKENS, ModelTier
-from gateway.tiers.student import TOKENIZER, TaggerConfig, onnx_tier, version_of
+from gateway.tiers.student import TaggerConfig, digests_of, onnx_tier, version_of
+from gateway.tiers.windows import WindowChooser
 
 LargeMode = Literal["int8", "bf16", "fp32"]
 LARGE_MODES: tuple[LargeMode, ...] = get_args(LargeMode)
@@ -137,6 +137,7 @@ def load_large(
     threads: int = 1,
     lanes: int = 1,
     batch_tokens: int = BATCH_TOKENS,
+    chooser: WindowChooser | None = None,
 ) -> ModelTier:
     """The large tier of a task from ``models/<task>/large`` and its fetched base.
 
@@ -155,7 +156,7 @@ def load_large(
     base_digest = base.files["model.safetensors"].sha256
     if config.raw.get("base") != base.name or config.raw.get("base_sha256") != base_digest:
         raise ModelCorrupt(f"{directory}: the adapter was made for another base than {base.name}")
-    version = version_of(config.digests[ADAPTER_FILE], base_digest, mode, forms.digest)
+    version = version_of(config.digests[ADAPTER_FILE], base_digest, mode, forms.digest, *digests_of(chooser))
     try:
         if mode == "int8":
             model = build_int8(directory, cache, base)
@@ -170,6 +171,7 @@ def load_large(
                 mode=mode,
                 lanes=lanes,
                 batch_tokens=batch_tokens,
+                chooser=chooser,
             )
         _require_torch()
         verify(base, cache)
@@ -191,4 +193,5 @@ def load_large(
         mode,
         cpu_clock=tagger.cpu_seconds,
         batch_tokens=batch_tokens,
+        chooser=chooser,
     )

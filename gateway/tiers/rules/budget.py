@@ -27,8 +27,8 @@ class Budget:
 
     Limits are in the thread's processor time, so that a busy machine does not change what rules find. Reading that
     clock is slow; wall time, which never runs behind it, is read first, and the thread's clock only when wall time is
-    up. A rule is charged to the document with at most its own limit, unless :meth:`charge_overrun` says otherwise: what
-    is beyond was not its doing.
+    up. The document is charged with what was really spent. Once a document the part beyond a rule's limit is forgiven:
+    it may be a pause of the interpreter (which collects garbage on whichever thread asks for memory), no rule's doing.
     """
 
     def __init__(
@@ -47,6 +47,10 @@ class Budget:
         self._wall_deadline = wall()
         self._first_started = self._started
         self._had_all = False
+        self._begun = False
+        #: Whether time beyond a rule's limit may still be taken for a pause, and whether the rule that runs caused it.
+        self._forgiving = True
+        self._to_blame = False
 
     def begin_rule(self, *, again: bool = False) -> None:
         """Charge the rule before, and give the next one its allowance, within what the document has left.
@@ -58,7 +62,9 @@ class Budget:
             OutOfTime: the document has nothing left.
         """
         now = self._thread()
-        self._document_left -= min(now - self._started, self._allowance)
+        if self._begun:
+            self._document_left -= self._charge(now - self._started)
+        self._begun, self._to_blame = True, False
         self._started = now
         if not again:
             self._first_started = now
@@ -67,6 +73,12 @@ class Budget:
         self._wall_deadline = self._wall() + self._allowance
         if self._allowance <= 0:
             raise OutOfTime
+
+    def _charge(self, spent: float) -> float:
+        if spent > self._allowance and self._forgiving and not self._to_blame:
+            self._forgiving = False
+            return self._allowance
+        return spent
 
     def left(self) -> float:
         """Seconds left for this rule, above 0.
@@ -90,12 +102,12 @@ class Budget:
         return self._thread() - self._started >= _USED_UP * self._allowance
 
     def charge_overrun(self) -> None:
-        """Charge the document, too, with what the rule took beyond its limit.
+        """What the rule takes beyond its limit was its own doing and is not forgiven.
 
         A rule that was stopped in the middle of a match took it itself: the regex module looks at the clock between
         steps, and a step can be as long as the text.
         """
-        self._document_left -= max(0.0, self._thread() - self._started - self._allowance)
+        self._to_blame = True
 
     def ran_away(self) -> bool:
         """Whether a rule that was stopped has itself used up all the time a rule may have, in one attempt or several:

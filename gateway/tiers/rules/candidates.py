@@ -15,7 +15,7 @@ from gateway.tiers.rules.budget import Budget
 from gateway.tiers.rules.compiling import CompiledRule
 from gateway.tiers.rules.normalising import apply_steps
 from gateway.tiers.rules.schema import AgreementRule
-from gateway.tiers.rules.scope import MAX_VALUE_CHARS, Found
+from gateway.tiers.rules.scope import MAX_VALUE_CHARS, Found, longest_value
 from gateway.tiers.rules.text import Text
 from gateway.values import ValueOptions, canonical
 
@@ -30,14 +30,19 @@ def candidates_of(
     """A rule's candidates, each normalised value once, in the order the rule prefers them.
 
     What is no value of the rule's type or does not hold under its ``validate`` is dropped. For a single field the
-    stated precision is that of the rule's first candidate; the others share what is left of it.
+    stated precision is that of the rule's first candidate; the others share what is left of it. Where the order of the
+    text decides, no more is read than a field has candidates.
 
     Raises:
         TimeoutError: a replacement or the validator ran out of time.
     """
     field = rule.field
     read: list[Candidate] = []
-    for item in found:
+    prefer = rule.spec.prefer
+    in_order = found[::-1] if prefer == "last" else found
+    enough = MAX_CANDIDATES if prefer in ("first", "last") and not field.many else None
+    distinct: set[str] = set()
+    for item in in_order:
         start, end = item.span
         raw = text.text[start:end]
         if not raw.strip() or len(raw) > MAX_VALUE_CHARS:
@@ -47,7 +52,10 @@ def candidates_of(
         value, form, refusal = read_value(rule, item.value, raw, options, budget)
         if refusal is None:
             read.append(Candidate(text.verbatim[start:end], value, form, (item.span,), rule.score, rule.source))
-    ordered = _preferred(rule.spec.prefer, read)
+            distinct.add(form)
+            if len(distinct) == enough:
+                break
+    ordered = _preferred(prefer, read)
     firsts: dict[str, Candidate] = {}
     for candidate in ordered:
         firsts.setdefault(candidate.normalised, candidate)
@@ -98,8 +106,11 @@ def read_value(rule: CompiledRule, value: str | None, raw: str, options: ValueOp
     """
     if value is None:
         value = _value(rule, raw, budget)
-        if rule.spec.normalise:
+        if rule.spec.normalise and len(value) <= longest_value(rule.kind):
             value = apply_steps(value, rule.spec.normalise, partial(canonical, rule.kind, options=options))
+    for kind in (rule.kind, rule.field.type):
+        if len(value) > longest_value(kind):
+            return ReadValue(value, "", f"a text of {len(value)} characters is no {kind}")
     own = canonical(rule.kind, value, options=options)
     if own is None:
         return ReadValue(value, "", f"{value!r} is no {rule.kind}")
@@ -124,8 +135,7 @@ def _value(rule: CompiledRule, raw: str, budget: Budget) -> str:
 
 
 def _preferred(prefer: str, candidates: list[Candidate]) -> list[Candidate]:
-    if prefer == "last":
-        return candidates[::-1]
+    """Candidates, read in the order of the text or backwards (``last``), in the order that the rule prefers."""
     if prefer == "frequent":
         counts = Counter(candidate.normalised for candidate in candidates)
         return sorted(candidates, key=lambda candidate: -counts[candidate.normalised])

@@ -82,12 +82,26 @@ class CompiledRule:
 
 
 class Compiler:
-    """Compiles the rules of one field file; ``where`` names the file in errors."""
+    """Compiles the rules of one field file.
+
+    Args:
+        where: names the file in errors.
+        field: the field that the rules are for.
+        library: what names in double braces stand for.
+        lookup: opens a lookup file that a rule names.
+        compiled: compiles a pattern, or knows it compiled already.
+    """
 
     def __init__(
-        self, where: str, field: FieldSpec, library: Mapping[str, str], lookup: Callable[[str], Lookup]
+        self,
+        where: str,
+        field: FieldSpec,
+        library: Mapping[str, str],
+        lookup: Callable[[str], Lookup],
+        compiled: Callable[[str], Compiled] = compile_pattern,
     ) -> None:
         self._where = where
+        self._compiled = compiled
         self._field = field
         self._library = library
         self._lookup = lookup
@@ -156,7 +170,12 @@ class Compiler:
     def _lookup_finder(self, rule: schema.LookupRule, scope: Scope) -> Finder:
         try:
             lookup = self._lookup(rule.file)
-        except (OSError, ValueError) as error:
+        except FileNotFoundError as error:
+            message = f"there is no file {rule.file} beside the rule file; write it, or correct its name here"
+            raise self._error(rule, "file", message) from error
+        except OSError as error:
+            raise self._error(rule, "file", f"{rule.file} cannot be read ({error.strerror})") from error
+        except ValueError as error:
             raise self._error(rule, "file", f"{rule.file}: {error}") from error
         self._closure.append(lookup.table.digest)
         keep_writing = rule.form == "text"
@@ -219,7 +238,7 @@ class Compiler:
         try:
             expanded = expand(source, self._library)
             self._closure.append(f"{key}={expanded}")
-            return compile_pattern(expanded)
+            return self._compiled(expanded)
         except PatternProblem as error:
             raise self._error(rule, key, str(error)) from error
 

@@ -12,8 +12,8 @@ import regex
 
 from gateway.document import Span
 from gateway.tiers.rules.budget import Budget
-from gateway.tiers.rules.scope import MAX_MATCHES, MAX_VALUE_CHARS, Compiled, Found, Scope, value_span
-from gateway.tiers.rules.table import Entry, Table, best_like, fold
+from gateway.tiers.rules.scope import MAX_MATCHES, MAX_READ_CHARS, MAX_VALUE_CHARS, Compiled, Found, Scope, value_span
+from gateway.tiers.rules.table import Alike, Table, fold
 from gateway.tiers.rules.text import Text
 from gateway.values import canonical
 
@@ -213,10 +213,11 @@ class LookupFinder:
     def find(self, text: Text, budget: Budget) -> Iterator[Found]:
         lines = list(self._lines(text, budget))
         joined = "".join(folded for _, _, folded in lines)
-        entries = self.table.likely(joined, budget.left) if self.fuzzy is not None else []
+        likely = self.table.likely(joined, budget.left) if self.fuzzy is not None else []
+        alike = Alike(likely, same_digits=self.same_digits)
         found: list[tuple[float, Span, str]] = []
         for first, (number, (start, _), beginning) in enumerate(lines):
-            if not beginning or not (entries or self.table.may_begin(beginning)):
+            if not beginning or not (alike or self.table.may_begin(beginning)):
                 continue
             window = ""
             for _, (_, end), folded in lines[first : first + self.span]:
@@ -224,7 +225,7 @@ class LookupFinder:
                 if len(window) > MAX_VALUE_CHARS:
                     break
                 # A window does not end with a line that says nothing.
-                hit = self._value(window, entries, budget) if folded else None
+                hit = self._value(window, alike, budget) if folded else None
                 if hit is not None and self.scope.holds(text, number, (start, end), budget):
                     found.append((-hit[0], (start, end), hit[1]))
         for _, (start, end), value in sorted(found):
@@ -246,14 +247,12 @@ class LookupFinder:
             folded = text.folded(start, end) if end - start <= MAX_VALUE_CHARS else "\0"
             yield number, (start, end), folded
 
-    def _value(self, window: str, entries: list[Entry], budget: Budget) -> tuple[float, str] | None:
+    def _value(self, window: str, alike: Alike, budget: Budget) -> tuple[float, str] | None:
         budget.left()
         exact = self.table.exact(window)
         if exact is not None:
             return 100.0, exact
-        if not entries or self.fuzzy is None:
-            return None
-        return best_like(entries, window, self.fuzzy, same_digits=self.same_digits, check=budget.left)
+        return alike.best(window, self.fuzzy, budget.left) if alike and self.fuzzy is not None else None
 
 
 @dataclass(frozen=True)
@@ -285,6 +284,10 @@ class BalanceFinder:
     def _amounts(self, text: Text, region: Span, budget: Budget) -> Iterator[tuple[Span, Decimal]]:
         for match in islice(self.amount.finditer(text.text, *region, timeout=budget.left()), MAX_MATCHES):
             span = value_span(match)
+            if span[1] - span[0] > MAX_READ_CHARS:
+                continue
+            # Reading an amount may take longer than finding it did.
+            budget.left()
             amount = _amount(text.text[slice(*span)])
             if amount is not None:
                 yield span, amount

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,12 +15,20 @@ from gateway.task import TaskSpec
 from gateway.tiers.rules.compiling import BUILT_IN, CompiledRule, Compiler, Lookup
 from gateway.tiers.rules.filter_schema import FiltersFile
 from gateway.tiers.rules.filters import FilterSet, compile_filters
-from gateway.tiers.rules.patterns import PatternProblem
+from gateway.tiers.rules.patterns import Compiled, PatternProblem, compile_pattern
 from gateway.tiers.rules.schema import LibraryFile, RuleFile
 from gateway.tiers.rules.schema_problems import schema_problems
 from gateway.tiers.rules.table import parse_entries
 from gateway.tiers.rules.words import parse_words
-from gateway.tiers.rules.yamlfile import MAX_FILE_BYTES, MAX_YAML_BYTES, YamlProblem, decode, parse_yaml
+from gateway.tiers.rules.yamlfile import (
+    MAX_FILE_BYTES,
+    MAX_YAML_BYTES,
+    PathPart,
+    YamlFile,
+    YamlProblem,
+    decode,
+    parse_yaml,
+)
 
 #: Files of a task's directory that are no field's.
 FILTERS_FILE = "filters.yaml"
@@ -94,23 +102,23 @@ class _Files:
         return f"sha256:{total.hexdigest()}"
 
 
-def load_rules(rules_dir: Path, task: TaskSpec) -> RuleSet:
+def load_rules(rules_dir: Path, task: TaskSpec, compiled: Callable[[str], Compiled] = compile_pattern) -> RuleSet:
     """Read ``<rules_dir>/<task>/<field>.yaml`` for every field and ``<rules_dir>/library/*.yaml``.
 
-    A field without a file has no rules. Files are read once, so the digest is that of what runs.
+    A field without a file has no rules. Files are read once, so the digest is that of what runs. ``compiled`` compiles
+    a pattern of a rule, or knows it compiled already.
 
     Raises:
-        RuleFileError: naming the file, the rule and the key.
+        RuleFileError: naming the file, line and column, the rule and the key.
     """
     files = _Files(rules_dir)
     task_dir = rules_dir / task.name
     own: dict[str, str] = {}
     for path in sorted((rules_dir / "library").glob("*.yaml")):
-        for name, recogniser in _parse(files, path, LibraryFile).recognisers.items():
+        shared, yaml = _parse(files, path, LibraryFile)
+        for name, recogniser in shared.recognisers.items():
             if name in own:
-                raise RuleFileError(
-                    f"{path}: recogniser {name} is there already", detail={"file": str(path), "key": name}
-                )
+                raise _error(path, yaml, ("recognisers", name), f"recogniser {name} is there already", key=name)
             own[name] = recogniser.pattern
     library = {**BUILT_IN, **own}
     lookups: dict[str, Lookup] = {}
@@ -133,24 +141,27 @@ def load_rules(rules_dir: Path, task: TaskSpec) -> RuleSet:
         if not path.is_file():
             fields[name] = ()
             continue
-        parsed = _parse(files, path, RuleFile)
+        parsed, yaml = _parse(files, path, RuleFile)
         if parsed.field != name:
-            raise RuleFileError(
-                f"{path}: field is {parsed.field!r} but the file is called {path.name}",
-                detail={"file": str(path), "key": "field"},
-            )
-        compiler = Compiler(str(path), spec, library, lookup)
-        compiled: list[CompiledRule] = []
-        for rule in parsed.rules:
-            if any(other.spec.id == rule.id for other in compiled):
-                raise RuleFileError(
-                    f"{path}: rule {rule.id}: id: stands twice",
-                    detail={"file": str(path), "rule": rule.id, "key": "id"},
-                )
-            compiled.append(compiler.compile(rule))
+            message = f"field is {parsed.field!r} but the file is called {path.name}"
+            raise _error(path, yaml, ("field",), message, key="field")
+        compiler = Compiler(str(path), spec, library, lookup, compiled)
+        ready: list[CompiledRule] = []
+        numbers: dict[str, int] = {}
+        for number, rule in enumerate(parsed.rules):
+            if rule.id in numbers:
+                message = f"rule {rule.id}: id: stands twice"
+                raise _error(path, yaml, ("rules", number, "id"), message, rule=rule.id, key="id")
+            numbers[rule.id] = number
+            try:
+                ready.append(compiler.compile(rule))
+            except RuleFileError as error:
+                key = str((error.detail or {})["key"])
+                message = error.message.removeprefix(f"{path}: ")
+                raise _error(path, yaml, ("rules", number, *key.split(".")), message, rule=rule.id, key=key) from error
         # sorted() keeps the file's order among rules of equal priority.
-        fields[name] = tuple(sorted(compiled, key=lambda rule: -rule.spec.priority))
-        _check_references(path, fields[name])
+        fields[name] = tuple(sorted(ready, key=lambda rule: -rule.spec.priority))
+        _check_references(path, yaml, numbers, fields[name])
     filters = _filters(files, task_dir / FILTERS_FILE, library)
     return RuleSet(task, fields, files.digest(), filters)
 
@@ -168,45 +179,56 @@ def read_lookup(name: str, content: str) -> Lookup:
 def _filters(files: _Files, path: Path, library: Mapping[str, str]) -> FilterSet:
     if not path.is_file():
         return FilterSet()
-    parsed = _parse(files, path, FiltersFile)
+    parsed, _ = _parse(files, path, FiltersFile)
     try:
         return compile_filters(parsed, library)
     except PatternProblem as error:
         raise RuleFileError(f"{path}: {error}", detail={"file": str(path)}) from error
 
 
-def _check_references(path: Path, rules: Sequence[CompiledRule]) -> None:
+def _check_references(path: Path, yaml: YamlFile, numbers: Mapping[str, int], rules: Sequence[CompiledRule]) -> None:
     """Rules may name others of their file: ``of`` any that finds, ``unless`` such as are tried before."""
     voters = {rule.spec.id for rule in rules if rule.finder is not None}
     tried: set[str] = set()
     for rule in rules:
         named = {"of": (getattr(rule.spec, "of", None) or (), voters), "unless": (rule.spec.unless, tried)}
         for key, (ids, allowed) in named.items():
-            for identifier in ids:
+            for position, identifier in enumerate(ids):
                 if identifier not in allowed:
                     kind = "rule that is tried before this one" if key == "unless" else "rule that finds values"
-                    raise RuleFileError(
-                        f"{path}: rule {rule.spec.id}: {key}: this file has no {kind} called {identifier!r}",
-                        detail={"file": str(path), "rule": rule.spec.id, "key": key},
-                    )
+                    message = f"rule {rule.spec.id}: {key}: this file has no {kind} called {identifier!r}"
+                    where = ("rules", numbers[rule.spec.id], key, position)
+                    raise _error(path, yaml, where, message, rule=rule.spec.id, key=key)
         tried |= {rule.spec.id} & voters
 
 
-def _parse(files: _Files, path: Path, model: type[_Model]) -> _Model:
+def _error(path: Path, yaml: YamlFile, where: Sequence[PathPart], message: str, **detail: Any) -> RuleFileError:
+    """``file:line:column: message``; ``where`` leads to the part of the file that is wrong."""
+    line, column = yaml.locate(where)
+    return RuleFileError(
+        f"{path}:{line}:{column}: {message}", detail={"file": str(path), "line": line, "column": column, **detail}
+    )
+
+
+def _parse(files: _Files, path: Path, model: type[_Model]) -> tuple[_Model, YamlFile]:
     try:
-        raw = parse_yaml(files.text(path, MAX_YAML_BYTES)).value
+        yaml = parse_yaml(files.text(path, MAX_YAML_BYTES))
     except OSError as error:
         raise RuleFileError(f"{path}: cannot be read ({error.strerror})", detail={"file": str(path)}) from error
     except YamlProblem as error:
-        raise RuleFileError(f"{path}: {error}", detail={"file": str(path)}) from error
+        line, column = max(error.line, 1), max(error.column, 1)
+        raise RuleFileError(
+            f"{path}:{line}:{column}: {error}", detail={"file": str(path), "line": line, "column": column}
+        ) from error
     try:
-        return model.model_validate(raw)
+        return model.model_validate(yaml.value), yaml
     except ValidationError as error:
-        raise _explained(path, raw, error) from error
+        raise _explained(path, yaml, error) from error
 
 
-def _explained(path: Path, raw: Any, error: ValidationError) -> RuleFileError:
-    """The first problem as ``file: rule id: key: message``."""
+def _explained(path: Path, yaml: YamlFile, error: ValidationError) -> RuleFileError:
+    """The first problem as ``file:line:column: rule id: key: message``."""
+    raw = yaml.value
     problem = schema_problems(error, raw)[0]
     location = problem.path
     rule: str | None = None
@@ -216,6 +238,6 @@ def _explained(path: Path, raw: Any, error: ValidationError) -> RuleFileError:
         rule = identifier if isinstance(identifier, str) else f"number {location[1] + 1}"
         location = location[2:]
     key = ".".join(str(part) for part in location) or "file"
-    rule_part = f" rule {rule}:" if rule else ""
-    detail = {"file": str(path), "key": key} | ({"rule": rule} if rule else {})
-    return RuleFileError(f"{path}:{rule_part} {key}: {problem.message}", detail=detail)
+    rule_part = f"rule {rule}: " if rule else ""
+    detail = {"key": key} | ({"rule": rule} if rule else {})
+    return _error(path, yaml, problem.path, f"{rule_part}{key}: {problem.message}", **detail)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,10 +11,13 @@ from gateway.document import Document
 from gateway.evaluation.bounds import clopper_pearson
 from gateway.evaluation.dataset import LabelledDocument
 from gateway.evaluation.metrics import expected_values
+from gateway.task import TaskSpec
 from gateway.tiers.rules.candidates import rank
-from gateway.tiers.rules.tier import RuleRun, RulesTier
+from gateway.tiers.rules.tier import Outcome, RuleRun, RulesTier
 from gateway.values import ValueOptions, ValueType, canonical, fold_text
 
+#: What became of a rule that was not run: it is not used there.
+_NOT_TRIED: frozenset[Outcome] = frozenset(("skipped", "set-aside"))
 #: A table for people shows this many pairs of rules a field; JSON has all.
 _MOST_CONFLICTS_SHOWN = 5
 
@@ -52,10 +56,15 @@ class Count:
 
 @dataclass
 class RuleFigures:
-    """One rule: alone (its first candidate), and where the tier takes its candidate as the best of the field."""
+    """One rule: its own first candidate, and where the tier takes its candidate as the best of the field.
+
+    Both are counted on the documents on which the rule is used: where a rule that its ``unless`` names has found
+    something it is not tried, and would often be wrong. ``tried`` says on how many it was.
+    """
 
     source: str
     stated: float | None
+    tried: int = 0
     alone: Count = field(default_factory=Count)
     best: Count = field(default_factory=Count)
 
@@ -81,8 +90,13 @@ class FieldFigures:
 
     @property
     def dead(self) -> list[str]:
-        """Rules that found nothing in any document."""
+        """Rules that found nothing in any document, tried or not."""
         return [source for source, figures in self.rules.items() if not figures.alone.found]
+
+    @property
+    def never_tried(self) -> list[str]:
+        """Rules before which, on every document, one that their ``unless`` names had found something."""
+        return [source for source, figures in self.rules.items() if self.documents and not figures.tried]
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -91,12 +105,14 @@ class FieldFigures:
             "rules": {
                 figures.source: {
                     "stated": figures.stated,
+                    "tried": figures.tried,
                     **figures.alone.as_json(self.documents),
                     "best": figures.best.as_json(self.documents),
                 }
                 for figures in self.rules.values()
             },
             "dead": self.dead,
+            "never_tried": self.never_tried,
             "conflicts": [
                 {
                     "rules": list(pair),
@@ -138,6 +154,7 @@ def measure(
             field_figures.documents += 1
             wanted = _wanted(expected, spec.type, task.options)
             for run in runs:
+                field_figures.rules[run.rule.source].tried += run.outcome not in _NOT_TRIED
                 for candidate in run.candidates if spec.many else run.candidates[:1]:
                     field_figures.rules[run.rule.source].alone.add(candidate.normalised in wanted)
             if not spec.many:
@@ -148,6 +165,12 @@ def measure(
                 field_figures.best.add(right)
                 field_figures.rules[candidate.source].best.add(right)
     return found
+
+
+def unknown_labels(task: TaskSpec, documents: Iterable[LabelledDocument]) -> dict[str, int]:
+    """Label to the documents that have it, where the task has no field of that name: nothing is measured by it."""
+    found = Counter(name for document in documents for name in document.labels if name not in task.fields)
+    return dict(found.most_common())
 
 
 def _count_conflicts(figures: FieldFigures, runs: Sequence[RuleRun], wanted: set[str]) -> None:
@@ -176,17 +199,22 @@ def _wanted(values: Sequence[str], kind: ValueType, options: ValueOptions) -> se
 
 
 def render_figures(fields: Iterable[FieldFigures]) -> str:
-    """A table a field: what each rule finds alone, and how it fares where the tier takes its candidate."""
+    """A table a field: what each rule finds by itself, and how it fares where the tier takes its candidate."""
     lines: list[str] = []
     for figures in fields:
         lines.append(f"{figures.name}: {figures.documents} documents")
-        lines.append(f"  {'rule':36} {'found':>6} {'right':>6} {'precision':>9} {'95 %':>13}   as best")
+        lines.append(f"  {'rule':36} {'tried':>6} {'found':>6} {'right':>6} {'precision':>9} {'95 %':>13}   as best")
         for rule in figures.rules.values():
             best = f"{rule.best.right} of {rule.best.found}" if rule.best.found else "never"
-            lines.append(f"  {rule.source:36} {_cells(rule.alone)}   {best}")
-        lines.append(f"  {'best candidate':36} {_cells(figures.best)}")
-        if figures.documents and figures.dead:
-            lines.append(f"  never found anything: {', '.join(figures.dead)}")
+            lines.append(f"  {rule.source:36} {rule.tried:6} {_cells(rule.alone)}   {best}")
+        lines.append(f"  {'best candidate':36} {figures.documents:6} {_cells(figures.best)}")
+        found_nothing = [source for source in figures.dead if source not in figures.never_tried]
+        if figures.documents and found_nothing:
+            lines.append(f"  never found anything: {', '.join(found_nothing)}")
+        if figures.never_tried:
+            lines.append(
+                f"  never tried, for a rule of its unless always found something: {', '.join(figures.never_tried)}"
+            )
         for (left, right), conflict in _most_conflicts(figures)[:_MOST_CONFLICTS_SHOWN]:
             lines.append(
                 f"  {left} and {right} differ on {conflict.documents}: right {conflict.first_right} and"

@@ -8,7 +8,7 @@ from typing import Literal
 
 import regex
 
-from gateway.tiers.rules.syntax import TooDeep, parse_pattern, written_out
+from gateway.tiers.rules.syntax import Node, TooDeep, parse_pattern, written_out
 
 Compiled = regex.Pattern[str]
 
@@ -64,8 +64,18 @@ def compile_pattern(expanded: str) -> Compiled:
     Raises:
         PatternProblem: it is no regular expression, or too large to be compiled in bounded time.
     """
+    return read_pattern(expanded)[0]
+
+
+def read_pattern(expanded: str) -> tuple[Compiled, Node]:
+    """A pattern compiled as by :func:`compile_pattern`, and its structure.
+
+    Raises:
+        PatternProblem: as there.
+    """
     try:
-        size = written_out(parse_pattern(expanded))
+        node = parse_pattern(expanded)
+        size = written_out(node)
     except TooDeep as error:
         raise PatternProblem("too-large", str(error)) from error
     if size > _MAX_WRITTEN_OUT:
@@ -74,6 +84,6 @@ def compile_pattern(expanded: str) -> Compiled:
         with warnings.catch_warnings():
             # A pattern that a later version of the module will read differently is an error now.
             warnings.simplefilter("error")
-            return regex.compile(expanded, regex.IGNORECASE | regex.MULTILINE)
+            return regex.compile(expanded, regex.IGNORECASE | regex.MULTILINE), node
     except (regex.error, Warning, RecursionError, OverflowError) as error:
         raise PatternProblem("syntax", f"not a regular expression ({error})") from error

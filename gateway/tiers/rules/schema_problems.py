@@ -38,7 +38,7 @@ def _problem(item: Mapping[str, Any], raw: Any) -> SchemaProblem:
     message = str(item["msg"]).removeprefix("Value error, ")
     if kind == "missing":
         return SchemaProblem("missing-key", (*path, item["loc"][-1]), message)
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "invalid_key"):
         return SchemaProblem("unknown-key", path, "unknown key")
     if kind in ("union_tag_not_found", "union_tag_invalid"):
         return SchemaProblem("unknown-kind", (*path, "kind"), message)
@@ -50,6 +50,8 @@ def _problem(item: Mapping[str, Any], raw: Any) -> SchemaProblem:
             return SchemaProblem("missing-key" if required else "bad-value", (*path, key), rest)
     if kind == "string_type" and isinstance(item.get("input"), (int, float, datetime.date)):
         message = "a text is wanted here: write it in quotes"
+    if kind == "string_type" and isinstance(item.get("input"), (list, Mapping)):
+        message = "a text is wanted here; without quotes [ ] is a list and { } a mapping: write it in single quotes"
     return SchemaProblem("bad-value", path, message)
 
 

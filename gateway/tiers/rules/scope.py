@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import regex
@@ -10,6 +11,7 @@ from gateway.document import Span
 from gateway.tiers.rules.budget import Budget
 from gateway.tiers.rules.schema import Lines
 from gateway.tiers.rules.text import Text
+from gateway.values import ValueType
 
 Compiled = regex.Pattern[str]
 
@@ -17,6 +19,16 @@ Compiled = regex.Pattern[str]
 MAX_MATCHES = 200
 #: A longer value is no value of a field but a whole text that happened to match.
 MAX_VALUE_CHARS = 1000
+
+#: Reading takes longer for longer texts, and nothing as long as this is a date, an amount or an account number.
+MAX_READ_CHARS = 200
+_LONG_TYPES: Mapping[ValueType, int] = {"text": MAX_VALUE_CHARS, "url": MAX_VALUE_CHARS, "email": 320}
+
+
+def longest_value(kind: ValueType) -> int:
+    """How many characters a value of a type may have to be read at all."""
+    return _LONG_TYPES.get(kind, MAX_READ_CHARS)
+
 
 _NEIGHBOUR = {"previous": -1, "line": 0, "next": 1}
 

@@ -125,7 +125,7 @@ class _Reader:
         return False
 
     def quantified(self, node: Node) -> Node:
-        while self.at < len(self.pattern):
+        while self.at < len(self.pattern) and self.pattern[self.at] in "*+?{":
             match = _QUANTIFIER.match(self.pattern, self.at)
             if match and match[0] not in ("{}", "{,}") and (match["sign"] or match["least"] or match["most"]):
                 self.at = match.end()

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from rapidfuzz import fuzz
+from rapidfuzz import fuzz, process
 
 from gateway.values import fold_text
 
@@ -18,8 +18,10 @@ _GRAM = 4
 _COMMON_GRAM = 24
 #: Share of an entry's indexed grams that must stand in the text before the entry is compared with it.
 _LEAST_SHARED = 0.2
-#: How many entries or grams are looked at between two looks at the clock.
+#: How many grams are looked at between two looks at the clock.
 _CHECK_EVERY = 64
+#: How many entries a text is compared with between two looks at the clock: some 50 microseconds.
+_COMPARED_AT_ONCE = 256
 _IGNORED = str.maketrans("", "", ",. \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f")
 
 
@@ -130,25 +132,54 @@ def best_like(
     same_digits: bool,
     check: Callable[[], object] = lambda: None,
 ) -> tuple[float, str] | None:
-    """Likeness and value of the entry most like ``folded``, the first of equals; ``None`` when all are below ``least``.
+    """What :meth:`Alike.best` finds among ``entries``."""
+    return Alike(entries, same_digits=same_digits).best(folded, least, check)
 
-    Likeness is ``100 · 2·common / (len(left) + len(right))`` over the longest common subsequence. ``check`` is called
-    every now and then: it raises when the time is up.
+
+class Alike:
+    """Entries that many texts are compared with, by their length: only lengths near a text's own can be like it.
+
+    Args:
+        entries: what to compare with.
+        same_digits: whether an entry must have a text's digits to be like it.
     """
-    length = len(folded)
-    digits: str | None = None
-    best: tuple[float, str] | None = None
-    for number, (key, value, key_digits) in enumerate(entries, 1):
-        if number % _CHECK_EVERY == 0:
-            check()
-        # No common subsequence is longer than the shorter text.
-        if 200 * min(len(key), length) < least * (len(key) + length):
-            continue
-        if same_digits:
-            digits = digits_of(folded) if digits is None else digits
-            if digits != key_digits:
+
+    def __init__(self, entries: Sequence[Entry], *, same_digits: bool) -> None:
+        self._entries = entries
+        self._same_digits = same_digits
+        #: Digits (nothing where they do not matter), and length, to the numbers and keys of such entries, in order.
+        self._groups: dict[str, dict[int, tuple[list[int], list[str]]]] = defaultdict(dict)
+        for number, (key, _, digits) in enumerate(entries):
+            lengths = self._groups[digits if same_digits else ""]
+            numbers, keys = lengths.setdefault(len(key), ([], []))
+            numbers.append(number)
+            keys.append(key)
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    def best(self, folded: str, least: float, check: Callable[[], object] = lambda: None) -> tuple[float, str] | None:
+        """Likeness and value of the entry most like ``folded``, the first of equals; ``None`` when all are below
+        ``least``.
+
+        Likeness is ``100 · 2·common / (len(left) + len(right))`` over the longest common subsequence. ``check`` is
+        called every now and then: it raises when the time is up.
+        """
+        groups = self._groups.get(digits_of(folded) if self._same_digits else "", {})
+        own = len(folded)
+        best: tuple[float, int] | None = None
+        for length, (numbers, keys) in groups.items():
+            # No common subsequence is longer than the shorter text.
+            if 200 * min(length, own) < least * (length + own):
                 continue
-        score = fuzz.ratio(key, folded, score_cutoff=least)
-        if score and (best is None or score > best[0]):
-            best, least = (score, value), score
-    return best
+            for start in range(0, len(keys), _COMPARED_AT_ONCE):
+                check()
+                found = process.extractOne(
+                    folded, keys[start : start + _COMPARED_AT_ONCE], scorer=fuzz.ratio, score_cutoff=least
+                )
+                if found is None or not found[1]:
+                    continue
+                score, number = found[1], numbers[start + found[2]]
+                if best is None or score > best[0] or number < best[1]:
+                    best, least = (score, number), score
+        return None if best is None else (best[0], self._entries[best[1]].value)

@@ -27,11 +27,22 @@ class TaskField(Part):
     quality: Quality | None = Field(None, description="The share of accepted answers that must be right.")
 
 
+class TaskTierPrice(Part):
+    """What a model tier of one's own costs beside its processor time."""
+
+    per_call: float | int = Field(default=0.0, ge=0, description="The price of one document.")
+    input_per_1k: float | int = Field(default=0.0, ge=0, description="The price of 1,000 tokens that it reads.")
+
+
 class TaskPrices(Part):
     """What work costs."""
 
-    currency: str = Field(default="USD", description="The currency of all amounts.")
+    currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description="The currency of all amounts.")
     cpu_second: float | int = Field(default=1.25e-5, gt=0, description="The price of one second of one processor core.")
+    gpu_second: float | int = Field(default=2e-4, gt=0, description="The price of one second of one GPU.")
+    tiers: dict[TierName, TaskTierPrice] = Field(
+        default={}, description="What model tiers cost beside their processor time."
+    )
 
 
 class TaskFile(Part):

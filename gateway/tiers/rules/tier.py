@@ -215,6 +215,9 @@ class RulesTier:
         # Agreements read what the other rules found, whatever their priority.
         found = [(run.rule.spec.id, run.candidates) for run in runs]
         for rule, spec in agreements:
+            if not successful.isdisjoint(spec.unless):
+                runs.append(RuleRun(rule, "skipped"))
+                continue
             shared = agreed(rule, spec, found)
             runs.append(RuleRun(rule, "found" if shared else "nothing", shared))
         return sorted(runs, key=lambda run: self._order[run.rule.source])

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import regex
 
+from gateway.document import Span
 from gateway.tiers.rules.budget import Budget
 from gateway.tiers.rules.patterns import Compiled
 from gateway.tiers.rules.scope import MAX_MATCHES, Found, Scope
 from gateway.tiers.rules.table import Table, fold
 from gateway.tiers.rules.text import Text
 
-#: Words of an entry: runs of letters and digits, with what joins them (St. Mary's, R-17).
+#: Words of an entry: runs of letters and digits, with what joins them (St. Mary's, R-17). It cannot run away, and is
+#: searched without a limit of time: looking at the clock takes longer than finding a word.
 _WORD = regex.compile(r"\w+(?:[-'\u2019&/]\w+)*")
 
 
@@ -68,21 +70,36 @@ class WordsFinder:
         region = self.scope.region(text, budget)
         if region is None:
             return
-        words = [match.span() for match in _WORD.finditer(text.text, *region, timeout=budget.left())]
-        number = 0
-        while number < len(words):
-            start = words[number][0]
-            lengths = self.lengths.get(fold(text.text[start : words[number][1]]), ())
-            if lengths:
-                budget.left()
-            taken = 1
-            for length in lengths:
+        words = _folded_words(text, region, budget)
+        beginnings = [number for number, word in enumerate(words) if word in self.lengths]
+        if not beginnings:
+            return
+        spans = [match.span() for match in _WORD.finditer(text.text, *region)]
+        budget.left()
+        free = 0  # the first word that is no part of an entry found
+        for number in beginnings:
+            if number < free:
+                continue
+            budget.left()
+            start = spans[number][0]
+            for length in self.lengths[words[number]]:
                 if number + length > len(words):
                     continue
-                span = start, words[number + length - 1][1]
+                span = start, spans[number + length - 1][1]
                 value = self.table.exact(fold(text.text[slice(*span)]))
                 if value is not None and self.scope.holds(text, text.line_at(start), span, budget):
                     yield Found(span, None if self.keep_writing else value)
-                    taken = length
+                    free = number + length
                     break
-            number += taken
+
+
+def _folded_words(text: Text, region: Span, budget: Budget) -> Sequence[str]:
+    """The words of a region as lookups compare them, remembered: several lookups look for words in the same text."""
+    known = text.words.get(region)
+    if known is None:
+        read = text.text[slice(*region)]
+        # A word has none of the marks that folding takes away.
+        known = _WORD.findall(read.casefold()) if read.isascii() else [fold(word) for word in _WORD.findall(read)]
+        text.words[region] = known
+        budget.left()
+    return known

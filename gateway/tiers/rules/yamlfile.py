@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import yaml
 
+from gateway.tiers.rules.yaml_advice import yaml_advice
+
 MAX_FILE_BYTES = 16 * 1024 * 1024
 #: A YAML file is slower to read than a list; ten thousand rules have about a million characters.
 MAX_YAML_BYTES = 2 * 1024 * 1024
@@ -139,7 +141,8 @@ def parse_yaml(text: str) -> YamlFile:
 
 
 def _syntax_problem(text: str, error: yaml.MarkedYAMLError) -> YamlProblem:
-    mark = error.problem_mark or error.context_mark
+    unclosed = "quoted scalar" in (error.context or "") and "end of stream" in (error.problem or "")
+    mark = error.context_mark if unclosed else error.problem_mark or error.context_mark
     line, column = _place(mark)
     message = ", ".join(part for part in (error.context, error.problem) if part)
     lines = text.split("\n")
@@ -148,7 +151,10 @@ def _syntax_problem(text: str, error: yaml.MarkedYAMLError) -> YamlProblem:
     written = lines[line - 1] if line else ""
     if "\t" in written[: len(written) - len(written.lstrip())]:
         return YamlProblem("tab", "indented with a tab; YAML wants spaces", line, written.index("\t") + 1)
-    return YamlProblem("syntax", f"not YAML ({message}, line {line}, column {column})", line, column)
+    advice = yaml_advice(message, written)
+    return YamlProblem(
+        "syntax", f"not YAML ({message}, line {line}, column {column}){advice and f'; {advice}'}", line, column
+    )
 
 
 def _check_bounds(text: str) -> None:

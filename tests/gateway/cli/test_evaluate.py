@@ -1,3 +1,4 @@
+import csv
 import json
 
 import pytest
@@ -193,3 +194,50 @@ def test_data_without_labels(cascade, json_lines):
     result = cascade("eval", "notes", json_lines({"id": "a", "text": "x", "labels": {"other": "y"}}))
     assert result.exit_code == 2
     assert "no document has a label" in result.stderr
+
+
+def test_curve_and_reliability_lie_in_the_home_or_where_they_are_wanted(
+    cascade, models, policy, data, split, home, tmp_path
+):
+    models()
+    result = cascade("eval", "notes", data, "--part", "validation")
+    directory = home / ".cascade" / "figures" / "notes" / "validation"
+    assert f"{directory}: curve.csv, reliability.csv" in result.stderr
+    with (directory / "curve.csv").open(encoding="utf-8") as stream:
+        points = {(row["kind"], row["name"]): row for row in csv.DictReader(stream)}
+    assert {"rules", "student", "large"} <= {name for kind, name in points if kind == "tier"}
+    assert points["target", "0.9"]["certified"] == "true"
+    # Rules cost what they took; the large tier is the measure of all.
+    assert float(points["tier", "large"]["cost"]) == 1.0
+    assert float(points["tier", "student"]["cost"]) == pytest.approx(0.1)
+    assert ("oracle", "oracle") in points
+    chosen = tmp_path / "charts"
+    cascade("eval", "notes", data, "--part", "validation", "--systems", "rules,cascade", "--charts", chosen)
+    with (chosen / "curve.csv").open(encoding="utf-8") as stream:
+        assert {row["name"] for row in csv.DictReader(stream) if row["kind"] == "tier"} == {"rules"}
+
+
+def test_without_matplotlib_the_tables_are_written_and_it_is_said_what_to_install(
+    cascade, models, policy, data, split, tmp_path, monkeypatch
+):
+    models()
+    monkeypatch.setattr("gateway.evaluation.charts.can_draw", lambda: False)
+    result = cascade("eval", "notes", data, "--part", "validation", "--charts", tmp_path / "c")
+    assert result.exit_code == 0
+    assert {path.name for path in (tmp_path / "c").iterdir()} == {"curve.csv", "reliability.csv"}
+    assert "pip install 'cascade-gateway[train]'" in result.stderr
+
+
+def test_charts_that_cannot_be_written_are_an_error_only_where_they_were_asked_for(
+    cascade, models, policy, data, split, home, tmp_path
+):
+    models()
+    (tmp_path / "file").write_text("")
+    named = cascade("eval", "notes", data, "--part", "validation", "--charts", tmp_path / "file" / "charts")
+    assert named.exit_code == 1
+    (home / ".cascade").write_text("")
+    result = cascade("eval", "notes", data, "--part", "validation")
+    assert result.exit_code == 0
+    for one in (named, result):
+        assert "charts could not be written" in one.stderr
+        assert "cascade" in one.stdout

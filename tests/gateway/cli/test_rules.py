@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ rules:
     examples: [{text: TOTAL 9.00, value: "9.00"}, {text: SUM 9.00, value: null}]
   - {id: any, kind: pattern, pattern: '\d+\.\d\d', priority: 1, unless: [labelled]}
 """
+EXAMPLE = 'examples: [{text: "9.00", value: "9.00"}]'
 TEXTS = {"a": ("TOTAL 9.00", "9.00"), "b": ("1.00 or TOTAL 2.00", "1.00"), "c": ("3.00", "3.00")}
 
 
@@ -187,6 +189,31 @@ def test_explain_says_when_a_filter_would_answer(home: Path) -> None:
     assert found["total"]["best"]["value"] == "9.00"
 
 
+def test_a_missing_lookup_file_is_told_with_its_rule_and_place(home: Path) -> None:
+    path = home / "rules" / "bills" / "total.yaml"
+    path.write_text(RULES + "  - {id: known, kind: lookup, match: words, file: gone.csv}\n")
+    result = run(home, "list", "bills")
+    assert result.exit_code == 1
+    line = path.read_text().count("\n")
+    assert f"{path}:{line}:51: rule known: file: there is no file gone.csv beside the rule file" in result.stderr
+    assert "Errno" not in result.stderr
+
+
+def test_check_tells_of_a_copy_of_a_task_s_directory(home: Path) -> None:
+    task = home / "rules" / "bills" / "task.yaml"
+    task.write_text("task: bills\nfields: {total: {type: money}}")
+    (home / "rules" / "bills" / "total.yaml").write_text(RULES.replace("unless: [labelled]", EXAMPLE))
+    shutil.copytree(home / "rules" / "bills", home / "rules" / "bills-old")
+    result = run(home, "check")
+    assert result.exit_code == 0
+    assert "bills-old/task.yaml:1:1: R018 warning: is a copy of the task 'bills'" in result.stdout
+    assert "bills-old: 0 errors, 1 warnings" in result.stdout
+    assert run(home, "check", "--strict").exit_code == 1
+    assert run(home, "check", "--strict", "--ignore", "R018").exit_code == 0
+    assert run(home, "check", "bills", "--strict").exit_code == 0
+    assert "bills-old" not in run(home, "list").stdout
+
+
 def test_explain_reads_any_bytes(home: Path) -> None:
     (home / "odd.txt").write_bytes(b"\xff TOTAL 2.00")
     assert "'2.00'" in run(home, "explain", "bills", str(home / "odd.txt")).stdout
@@ -200,6 +227,16 @@ def test_measure_counts_on_all_documents_or_a_part(home: Path) -> None:
     part = run(home, "measure", "bills", "--data", data, "--part", "train")
     assert "total: 2 documents" in part.stdout
     assert run(home, "measure", "bills", "--data", data, "--part", "none").exit_code == 2
+
+
+def test_measure_tells_labels_that_are_no_field_s(home: Path) -> None:
+    lines = [{"id": str(n), "text": "TOTAL 9.00", "labels": {"totl": "9.00"}} for n in range(2)]
+    (home / "data.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    result = run(home, "measure", "bills", "--data", str(home / "data.jsonl"))
+    assert "2 documents have a label 'totl', and the task has no such field; it has total, shop" in result.stderr
+    assert "no document has a label 'total'" in result.stderr
+    report = json.loads(run(home, "measure", "bills", "--data", str(home / "data.jsonl"), "--json").stdout)
+    assert report["unknown_labels"] == {"totl": 2}
 
 
 def test_measure_tells_conflicts_dead_rules_and_savings(home: Path) -> None:

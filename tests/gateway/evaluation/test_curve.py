@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from gateway.combine import Combiner
 from gateway.document import Candidate, Proposal, TierOutput, Work
-from gateway.evaluation.curve import SWEEP, as_csv, by_kind, curve, with_threshold, write_curve
+from gateway.evaluation.charts import write_charts
+from gateway.evaluation.curve import SWEEP, as_csv, by_kind, curve, with_threshold
 from gateway.evaluation.dataset import LabelledDocument
 from gateway.evaluation.figures import can_draw
 from gateway.evaluation.reliability import as_csv as reliability_csv
-from gateway.evaluation.reliability import reliability
+from gateway.evaluation.reliability import before_and_after, reliability
 from gateway.evaluation.replay import Recorded, replay, tally
 from gateway.policy import Policy, Threshold, all_chains, chain_name
 from gateway.task import FieldSpec, TaskSpec
@@ -120,15 +121,51 @@ def test_one_threshold_everywhere_is_that_threshold(value):
     assert chosen[1].accepts(value, present=False)
 
 
-def test_the_table_holds_every_point(points, tmp_path):
+def test_the_table_holds_every_point(points):
     rows = list(csv.DictReader(io.StringIO(as_csv(points))))
     assert [(row["kind"], row["name"]) for row in rows] == [(point.kind, point.name) for point in points]
-    written = write_curve(tmp_path, points, "bills")
+
+
+@pytest.mark.parametrize("drawing", [True, False])
+def test_tables_are_always_written_and_drawings_where_they_can_be(
+    policy, items, points, tmp_path, monkeypatch, drawing
+):
+    if drawing and not can_draw():
+        pytest.skip("matplotlib (extra train) is not installed")
+    if not drawing:
+        monkeypatch.setattr("gateway.evaluation.charts.can_draw", lambda: False)
+    found = write_charts(tmp_path, TASK, policy, items, "bills")
     assert (tmp_path / "curve.csv").read_text("utf-8") == as_csv(points)
-    if can_draw():
-        assert written[1].read_text("utf-8").startswith("<?xml")
-        before = written[1].read_bytes()
-        assert write_curve(tmp_path, points, "bills")[1].read_bytes() == before
+    names = {path.name for path in found.paths}
+    assert names == {path.name for path in tmp_path.iterdir()}
+    if drawing:
+        assert names == {"curve.csv", "curve.svg", "reliability.csv", "reliability.svg"}
+        assert found.note is None
+        before = {path: path.read_bytes() for path in found.paths}
+        assert before[tmp_path / "curve.svg"].startswith(b"<?xml")
+        again = write_charts(tmp_path, TASK, policy, items, "bills")
+        assert {path: path.read_bytes() for path in again.paths} == before
+    else:
+        assert names == {"curve.csv", "reliability.csv"}
+        assert "pip install 'cascade-gateway[train]'" in found.note
+
+
+def test_reliability_before_and_after_the_combiner(policy, items):
+    found = {one.name: one for one in before_and_after(TASK, policy, items)}
+    tiers = [f"{tier} {what}" for tier in SECONDS for what in ("score", "combined")]
+    assert list(found) == [*tiers, "all combined"]
+    assert all(one.count == 285 for one in found.values())
+    # These combiners repeat the tier's own score, clipped.
+    assert found["student combined"].brier == pytest.approx(found["student score"].brier)
+    assert found["all combined"].brier < found["rules score"].brier
+
+
+def test_the_curve_leaves_out_what_is_not_trusted(items, policy):
+    nobody = dict.fromkeys(TASK.fields, ("rules", "student", "large"))
+    points = {(point.kind, point.name): point for point in curve(TASK, policy, items, nobody)}
+    assert points["target", "0.8"].tally.accepted_present == 0
+    assert not points["target", "0.8"].certified
+    assert points["tier", "rules"].tally.accepted_share == 1.0
 
 
 def test_without_documents_there_is_no_oracle(policy):

@@ -19,6 +19,7 @@ from gateway.document import Candidate, Document, Proposal, TierName, TierOutput
 from gateway.engine import Engine
 from gateway.home import Home
 from gateway.http.app import create_app
+from gateway.http.door import Door
 from gateway.http.protocol import server_options
 from gateway.http.serving import listen
 from gateway.inference.base import TierStatus
@@ -184,9 +185,9 @@ def _running(home: Home, tiers: Mapping[TierName, ScriptedTier], settings: Setti
     async def opened() -> Engine:
         return engine
 
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(opened, settings, metrics), **server_options(settings), timeout_graceful_shutdown=5)
-    )
+    door = Door(settings.max_requests, refused=lambda code: metrics.refused.labels(code).inc())
+    application = create_app(opened, settings, metrics)
+    server = uvicorn.Server(uvicorn.Config(application, **server_options(settings, door), timeout_graceful_shutdown=5))
     listening = listen("127.0.0.1", 0)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()

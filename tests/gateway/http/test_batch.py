@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -46,6 +47,25 @@ def test_every_document_gets_a_line_and_a_failure_spoils_only_its_own(shared_ser
     amount = summary.pop("cost")["amount"]
     assert amount == pytest.approx(sum(line["cost"]["amount"] for line in (found[0], found[5])))
     assert summary == {"documents": 6, "answered": 2, "failed": 4, "complete": 1, "review": 1, "degraded": 0}
+
+
+def test_all_documents_are_answered_by_the_generation_the_batch_began_with(
+    serve: Any, scripted: Any, eventually: Any
+) -> None:
+    slow = scripted("student", "student-1", gate=threading.Event())
+    service = serve(student=slow, batch_concurrency=1)
+    body = {"task": "bills", "ordered": True, "documents": [{"text": BILL}] * 3}
+    answers: list[httpx.Response] = []
+    thread = threading.Thread(target=lambda: answers.append(service.client.post("/v1/extract/batch", json=body)))
+    thread.start()
+    eventually(lambda: service.inference.depths["student"] == 1)
+    # An edit takes effect in the middle.
+    service.engine.replace({name: replace(task, generation=7) for name, task in service.engine.tasks.items()})
+    slow.gate.set()
+    thread.join(10)
+    found, _ = lines(answers[0])
+    assert [line["versions"]["generation"] for line in found] == [1, 1, 1]
+    assert service.extract(BILL).json()["versions"]["generation"] == 7
 
 
 def test_json_lines_are_taken_too(shared_service: Any) -> None:

@@ -43,6 +43,9 @@ def test_the_same_request_is_answered_from_memory_at_no_cost(serve: Callable[...
         "currency": "USD",
         "always_large": first["cost"]["always_large"],
         "by_tier": {},
+        "overhead": 0,
+        "energy_joules": 0,
+        "co2e_grams": 0,
         "cached": True,
     }
     ExtractAnswer.model_validate(again)
@@ -103,6 +106,42 @@ def test_a_tier_s_absence_is_not_kept_even_where_the_answer_is_complete(serve: A
     service = serve(student=scripted("student", "student-1", error=RuntimeError()), cache_bytes=1_000_000)
     assert service.extract(BILL).json()["status"] == "complete"
     assert "cached" not in service.extract(BILL).json()["cost"]
+
+
+def test_the_same_request_twice_at_once_is_worked_on_once(serve: Any, scripted: Any, eventually: Any) -> None:
+    slow = scripted("student", "student-1", gate=threading.Event())
+    service = serve(student=slow, cache_bytes=1_000_000)
+    answers: list[Any] = []
+    threads = [threading.Thread(target=lambda: answers.append(service.extract(BILL).json())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: service.inference.depths["student"] == 1 and len(slow.calls) == 1)
+    # A fifth that cannot wait so long is answered by itself, and with what it has.
+    hurried = service.extract(BILL, deadline_ms=300).json()
+    assert "deadline" in hurried["unavailable"]["student"]
+    slow.gate.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(slow.calls) == 1
+    assert sorted("cached" in answer["cost"] for answer in answers) == [False, True, True, True]
+    assert len({answer["fields"]["shop"]["value"] for answer in answers}) == 1
+
+
+def test_where_the_first_comes_to_nothing_the_others_are_answered_by_themselves(
+    serve: Any, scripted: Any, eventually: Any
+) -> None:
+    broken = scripted("student", "student-1", gate=threading.Event(), error=RuntimeError())
+    service = serve(student=broken, cache_bytes=1_000_000)
+    answers: list[Any] = []
+    threads = [threading.Thread(target=lambda: answers.append(service.extract(BILL).json())) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: len(broken.calls) == 1)
+    broken.gate.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(broken.calls) == 3
+    assert [answer["status"] for answer in answers] == ["complete"] * 3
 
 
 # --- the memory ---

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from typing import Any
 
@@ -35,9 +36,10 @@ def test_answers_have_the_documented_form(service: Any) -> None:
 def test_cost_and_timing_cover_the_tiers_that_were_asked(service: Any) -> None:
     answer = service.extract(BILL).json()
     assert set(answer["cost"]["by_tier"]) == {"rules", "student"}
-    assert answer["cost"]["amount"] == pytest.approx(sum(answer["cost"]["by_tier"].values()))
+    cost = answer["cost"]
+    assert cost["amount"] == pytest.approx(sum(cost["by_tier"].values()) + cost["overhead"], rel=1e-9)
     # Estimated: a second and a millisecond a character, at the default price of a CPU second.
-    assert answer["cost"]["always_large"] == pytest.approx((1.0 + 0.001 * len(BILL)) * 1.25e-5)
+    assert cost["always_large"] == pytest.approx((1.0 + 0.001 * len(BILL)) * 1.25e-5 + cost["overhead"], rel=1e-9)
     assert set(answer["timing_ms"]) == {"rules", "student", "total"}
     assert answer["versions"]["student"] == "student-1"
 
@@ -71,6 +73,25 @@ def test_a_budget_keeps_dear_tiers_out(serve: Any, scripted: Any) -> None:
     answer = service.extract(BILL, budget=5e-6).json()
     assert answer["tiers"] == ["rules", "student"]
     assert answer["status"] == "review"
+    assert "expected to cost" in answer["not_asked"].pop("large")
+    assert not answer["not_asked"]
+
+
+def test_a_budget_of_nothing_says_why_nothing_was_asked(serve: Any) -> None:
+    service = serve()
+    answer = service.extract(BILL, budget=0, explain=True).json()
+    ExtractAnswer.model_validate(answer)
+    assert answer["status"] == "review"
+    assert "unavailable" not in answer
+    # What rules cost is not known before the work: they are asked all the same.
+    assert set(answer["not_asked"]) == {"student", "large"}
+    assert all("budget of 0" in why for why in answer["not_asked"].values())
+    decisions = answer["explanation"]["shop"]["decisions"]
+    assert [(decision["tier"], decision["answered"]) for decision in decisions] == [
+        ("rules", True),
+        ("student", False),
+        ("large", False),
+    ]
 
 
 def test_after_the_deadline_open_calls_are_given_up(serve: Any, scripted: Any) -> None:
@@ -106,17 +127,40 @@ def test_a_model_that_the_policy_does_not_know_decides_nothing(serve: Any, scrip
     assert (shop["state"], shop["value"]) == ("review", "MUTIARA LTD")
 
 
-def test_a_full_queue_answers_at_once_without_the_tier(serve: Any, scripted: Any, eventually: Any) -> None:
+def test_while_the_student_s_queue_is_full_requests_for_it_are_refused(
+    serve: Any, scripted: Any, eventually: Any
+) -> None:
     slow = scripted("student", "student-1", gate=threading.Event())
     service = serve(student=slow, queue_limit=1)
     waiting: list[Any] = []
     first = threading.Thread(target=lambda: waiting.append(service.extract(BILL)))
     first.start()
     eventually(lambda: service.inference.depths["student"] == 1)
-    assert "busy" in service.extract(BILL).json()["unavailable"]["student"]
+    refused = service.extract(BILL)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "overloaded")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert service.sample("cascade_refused_total", code="overloaded") == 1
+    assert service.extract(BILL, max_tier="rules").status_code == 200
+    # Documents of a batch were let in already.
+    batch = {"task": "bills", "documents": [{"text": BILL}]}
+    line = service.client.post("/v1/extract/batch", json=batch).text.splitlines()[0]
+    assert "busy" in json.loads(line)["unavailable"]["student"]
     slow.gate.set()
     first.join(10)
     assert waiting[0].json()["status"] == "complete"
+
+
+def test_a_full_queue_of_the_large_tier_answers_at_once_without_it(serve: Any, scripted: Any, eventually: Any) -> None:
+    slow = scripted("large", "large-1", gate=threading.Event())
+    service = serve(student=scripted("student", "student-1", score=0.1), large=slow, queue_limit=1)
+    first = threading.Thread(target=lambda: service.extract(BILL))
+    first.start()
+    eventually(lambda: service.inference.depths["large"] == 1)
+    answer = service.extract(BILL).json()
+    assert answer["status"] == "degraded"
+    assert "busy" in answer["unavailable"]["large"]
+    slow.gate.set()
+    first.join(10)
 
 
 def test_the_event_loop_answers_while_a_model_works(serve: Any, scripted: Any, eventually: Any) -> None:

@@ -160,6 +160,7 @@ BILL = {"task": "bills", "text": "Shop: MUTIARA LTD\nTOTAL 9.00\n"}
         ("GET", "/docs", 200, 200, 200),
         ("GET", "/v1/tasks", 401, 200, 200),
         ("GET", "/metrics", 401, 403, 200),
+        ("GET", "/cost", 401, 403, 200),
         ("POST", "/v1/extract", 401, 200, 403),
         ("POST", "/v1/extract/batch", 401, 422, 403),
         ("GET", "/v1/extract", 401, 405, 403),

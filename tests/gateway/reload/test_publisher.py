@@ -17,6 +17,7 @@ from gateway.errors import TaskFileError
 from gateway.home import Home
 from gateway.reload.publisher import Publisher
 from gateway.reload.store import KEPT, Store
+from gateway.tiers.rules.lint.probing import Prober
 
 Bench = Any
 Text = Callable[..., str]
@@ -293,4 +294,50 @@ def test_checking_a_large_edit_does_not_delay_the_look_after_it(
 
     publisher.run(Stop())
     assert publisher.published.tasks["bills"].number > 2
-    assert max(pauses) < 0.3
+    # A look that counted the check as its own would be followed by the longest pause there is, a second.
+    assert max(pauses) < 0.9
+
+
+@pytest.mark.parametrize("broken", ["", "fields: [\n", "fields: {total: {type: gold}}\n"])
+def test_a_copy_of_a_task_s_directory_is_left_out_and_said_to_be_one(bench: Bench, broken: str) -> None:
+    copy = bench.home.rules / "bills-old"
+    shutil.copytree(bench.rules, copy)
+    if broken:
+        (copy / "task.yaml").write_text(f"task: bills\n{broken}")
+    publisher = Publisher(bench.home, Store(bench.store.path / "other"))
+    published = publisher.start()
+    assert list(published.tasks) == ["bills"]
+    [problem] = published.problems["bills-old"]
+    assert (problem.code, problem.file) == ("R018", "rules/bills-old/task.yaml")
+    assert "'bills'" in problem.message
+    publisher.lint()
+    assert publisher.published.problems == {"bills-old": (problem,)}
+
+
+def test_a_copy_made_while_the_service_runs_is_left_out_until_it_has_a_name_of_its_own(bench: Bench) -> None:
+    copy = bench.home.rules / "bills-old"
+    shutil.copytree(bench.rules, copy)
+    published = bench.wait()
+    assert list(published.tasks) == ["bills"]
+    assert [problem.code for problem in published.problems["bills-old"]] == ["R018"]
+    (copy / "task.yaml").write_text((copy / "task.yaml").read_text().replace("task: bills", "task: bills-old"))
+    published = bench.wait()
+    assert list(published.tasks) == ["bills", "bills-old"]
+    assert published.problems == {}
+
+
+def test_an_edit_costs_what_was_edited(bench: Bench, total_rules: Text, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+    real = Prober.probe
+
+    def probe(self: Prober, pattern: Any, *rest: Any) -> Any:
+        tried.append(pattern.pattern)
+        return real(self, pattern, *rest)
+
+    monkeypatch.setattr(Prober, "probe", probe)
+    bench.write(total_rules("SUM"))
+    bench.wait()
+    assert sorted(tried) == ["SUM", r"\d+\.\d\d"]
+    bench.write(total_rules("ALL"))
+    bench.wait()
+    assert sorted(tried) == ["ALL", "SUM", r"\d+\.\d\d"]

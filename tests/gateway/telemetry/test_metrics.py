@@ -1,20 +1,38 @@
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.cascade import REASONS, Decision, Escalation, Extraction, FieldResult, Run
 from gateway.cost import Cost
+from gateway.cost.energy import Footprint
+from gateway.cost.provisioned import Machine, Usage
 from gateway.document import TIERS, Candidate, Proposal, TierOutput, Work
 from gateway.extraction import Outcome
 from gateway.reload.generations import RELOAD_RESULTS, Published
 from gateway.reload.report import RELOAD_METRICS, ReloadCollector
 from gateway.reload.store import Store
+from gateway.settings import Settings
 from gateway.task import FieldSpec, TaskSpec
-from gateway.telemetry.metrics import FIELD_OUTCOMES, NO_TIER, OTHER, REQUEST_STATUSES, Metrics, field_outcome
+from gateway.telemetry.exposition import DERIVED, MachineCollector
+from gateway.telemetry.metrics import (
+    FIELD_OUTCOMES,
+    NO_TIER,
+    OTHER,
+    OVERHEAD,
+    PROCESSES,
+    REQUEST_STATUSES,
+    WRITE_SECONDS,
+    Metrics,
+    field_outcome,
+)
+from gateway.telemetry.targets import TARGET_METRICS, TargetCollector
 
 FOUND = (Candidate("9.00", "9.00", "9.00", ((0, 4),), 0.9, "total/x"),)
 
@@ -42,7 +60,7 @@ def outcome() -> Outcome:
         {"rules": Work(0.001), "student": Work(0.02, 0.02, 50, 4)},
         {},
     )
-    cost = Cost(0.25, "EUR", 2.0, {"rules": 0.05, "student": 0.2})
+    cost = Cost(0.35, "EUR", 2.0, {"rules": 0.05, "student": 0.2}, 0.1, 0.7, overhead_seconds=0.003)
     return Outcome("bills", None, extraction, cost, {"rules": 0.00004, "student": 0.02, "total": 0.021}, {})
 
 
@@ -77,9 +95,75 @@ def test_a_known_request_is_counted_everywhere(metrics: Metrics, registry: Colle
     assert value(registry, bucket, task="bills", tier="rules", le="5e-05") == 1
     assert value(registry, "cascade_overhead_seconds_count") == 1
     assert value(registry, "cascade_cost_total", task="bills", tier="student", currency="EUR") == 0.2
+    assert value(registry, "cascade_cost_total", task="bills", tier=OVERHEAD, currency="EUR") == 0.1
     assert value(registry, "cascade_cost_always_large_total", task="bills", currency="EUR") == 2.0
+    assert value(registry, "cascade_cost_provisioned_total", task="bills", currency="EUR") == 0.7
+    for tier, seconds in (("rules", 0.001), ("student", 0.02), (OVERHEAD, 0.003)):
+        assert value(registry, "cascade_cpu_seconds_total", task="bills", tier=tier) == seconds
+    assert value(registry, "cascade_gpu_seconds_total", task="bills", tier="student") is None
+    assert value(registry, "cascade_tokens_total", task="bills", tier="student", kind="input") == 50
     assert value(registry, "cascade_confidence_ratio_sum", task="bills", field="total", tier="rules") == 0.97
     assert value(registry, "cascade_confidence_ratio_count", task="bills", field="date", tier=NO_TIER) is None
+
+
+def test_energy_and_emissions_follow_from_cpu_seconds(registry: CollectorRegistry) -> None:
+    footprint = Footprint.of(Settings.read(watts_per_cpu=10, pue=1.5, grid_grams_per_kwh=3600))
+    metrics = Metrics(registry, footprint=footprint)
+    with metrics.request() as record:
+        record.task = "bills"
+        record.answer(outcome())
+    found = {
+        (sample.name, sample.labels["tier"]): sample.value
+        for family in text_string_to_metric_families(metrics.exposition()[0].decode())
+        for sample in family.samples
+        if sample.name in DERIVED
+    }
+    assert found == pytest.approx(
+        {
+            (name, tier): seconds * 15 * grams
+            for name, grams in (("cascade_energy_joules_total", 1), ("cascade_co2e_grams_total", 0.001))
+            for tier, seconds in (("rules", 0.001), ("student", 0.02), (OVERHEAD, 0.003))
+        }
+    )
+
+
+def test_the_process_s_cpu_time_is_counted(metrics: Metrics, registry: CollectorRegistry) -> None:
+    before = time.process_time()
+    metrics.exposition()
+    counted = value(registry, "cascade_process_cpu_seconds_total", process="worker")
+    assert counted is not None
+    assert before <= counted <= time.process_time()
+
+
+def test_in_a_service_counts_are_written_together_and_soon(metrics: Metrics, registry: CollectorRegistry) -> None:
+    def requests() -> float | None:
+        return value(registry, "cascade_requests_total", task="bills", status="review")
+
+    async def main() -> None:
+        for _ in range(3):
+            with metrics.request() as record:
+                record.task = "bills"
+                record.answer(outcome())
+        assert not requests()
+        await asyncio.sleep(4 * WRITE_SECONDS)
+        assert requests() == 3
+        with metrics.request() as record:
+            record.task = "bills"
+            record.answer(outcome())
+        assert b'cascade_requests_total{status="review",task="bills"} 4.0' in (await metrics.scrape())[0]
+
+    asyncio.run(main())
+
+
+def test_nothing_is_counted_where_metrics_are_off(registry: CollectorRegistry) -> None:
+    metrics = Metrics(registry, enabled=False)
+    with metrics.request() as record:
+        record.task = "bills"
+        record.answer(outcome())
+    metrics.queue_batch("student", 2, [0.001, 0.5])
+    metrics.queue_depth("student", 2)
+    assert value(registry, "cascade_requests_total", task="bills", status="review") is None
+    assert value(registry, "cascade_batch_size_count") == 0
 
 
 def test_queues_are_counted(metrics: Metrics, registry: CollectorRegistry) -> None:
@@ -159,8 +243,23 @@ def test_the_documentation_lists_every_metric_with_its_labels_and_their_values(
             declared[name] = sorted(metric._labelnames)
     declared["cascade_build_info"] = ["python", "version"]
     metrics.collect_from(ReloadCollector(Published(results=dict.fromkeys(RELOAD_RESULTS, 0)), Store(tmp_path)))
-    declared |= {name: list(labels) for name, labels in RELOAD_METRICS.items()}
+    declared |= {name: list(labels) for name, labels in (RELOAD_METRICS | DERIVED | TARGET_METRICS).items()}
     assert {name: sorted(re.findall(r"`(\w+)`", labels)) for name, labels in documented.items()} == declared
-    assert {family.name for family in registry.collect()} == {name.removesuffix("_total") for name in declared}
-    for known in (*REQUEST_STATUSES, *FIELD_OUTCOMES, *REASONS, *RELOAD_RESULTS, *TIERS, NO_TIER, OTHER):
+    spec = TaskSpec("bills", {"total": FieldSpec("total", "money")})
+    metrics.collect_from(TargetCollector(lambda: {"bills": spec}))
+    with Usage(tmp_path / "usage") as usage:
+        metrics.collect_from(MachineCollector(Machine(usage, 1.0, "EUR", 2)))
+        families = {family.name for family in text_string_to_metric_families(metrics.exposition()[0].decode())}
+    assert families == {name.removesuffix("_total") for name in declared}
+    for known in (
+        *REQUEST_STATUSES,
+        *FIELD_OUTCOMES,
+        *REASONS,
+        *RELOAD_RESULTS,
+        *TIERS,
+        *PROCESSES,
+        NO_TIER,
+        OVERHEAD,
+        OTHER,
+    ):
         assert f"`{known}`" in page, known

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.values import canonical
+from gateway.values import canonical, equal
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,47 @@ def test_what_looks_like_an_ip_address_and_is_none(find, text):
 def test_every_guid_is_found_and_read(find_all, identifier):
     for written in (str(identifier), f"{{{identifier}}}", str(identifier).upper(), identifier.hex, identifier.urn):
         assert find_all("guid", f"id {written}.") == [(written, str(identifier))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "deadbeefdeadbeefdeadbeefdeadbeef",
+        "decade facade beaded added cafe faced bade abed",
+        "12 3e 45 67-e89b-12d3-a456-426655440000",
+        "{123e4567-e89b-12d3-a456-426655440000",
+        "123e4567e89b-12d3-a456-426655440000",
+        "id 123e4567-e89b-12d3-a456-426655440000",
+    ],
+)
+def test_hexadecimal_letters_alone_and_other_shapes_are_no_guid(text):
+    assert canonical("guid", text) is None
+
+
+# RFC 5894, 4.4: names with ß and final sigma are names of their own.
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [
+        ("straße.de", "strasse.de", False),
+        ("http://οδος.gr", "http://οδοσ.gr", False),
+        ("STRAẞE.de", "straße.de", True),
+        ("http://ΟΔΟΣ.gr", "http://οδοσ.gr", True),
+        ("http://xn--strae-oqa.de/", "straße.de", True),
+        ("http://MÜNCHEN.de", "http://münchen.de", True),
+        ("http://mu\u0308nchen.de", "http://münchen.de", True),
+        ("http://xn--zzzz.de", "http://xn--ZZZZ.de", True),
+    ],
+)
+def test_names_of_hosts_are_those_of_idna_2008(left, right, same):
+    assert equal("url", left, right) == same
+    local = [text.removeprefix("http://").rstrip("/") for text in (left, right)]
+    if "zzzz" not in left:
+        assert equal("email", *(f"me@{name}" for name in local)) == same
+
+
+def test_local_parts_are_compared_letter_by_letter():
+    assert equal("email", "Müller@example.com", "müller@example.com")
+    assert not equal("email", "straße@example.com", "strasse@example.com")
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.values import PATTERNS, VALUE_TYPES, ValueOptions, canonical, equal
+from gateway.values.units import UNITS
 
 kinds = st.sampled_from(VALUE_TYPES)
 options = st.builds(
     ValueOptions,
     day_first=st.booleans(),
-    region=st.sampled_from([None, "GB", "US", "DE", "MY"]),
+    region=st.sampled_from([None, "GB", "US", "DE", "MY", "IN"]),
     decimal=st.sampled_from([".", ","]),
 )
 
@@ -65,7 +66,31 @@ pieces = st.sampled_from(
         "EUR",
         " km",
         "USD",
+        " to ",
+        "0.009",
+        "1.234",
+        "12,34,567.89",
+        "\u2212",
+        "\u2019",
+        "\u00a0",
+        "\u0663",
+        "ß",
+        "ẞ",
+        "ς",
+        "Σ",
+        "İ",
+        "½",
+        "xn--strae-oqa",
+        "/-",
     ]
+)
+#: A value as it is written, with a little of it changed: most of what is made so is a value of some type still.
+altered = st.builds(
+    lambda text, position, piece, length: text[:position] + piece + text[position + length :],
+    st.sampled_from([text for _, text in EVERY]),
+    st.integers(0, 12),
+    pieces,
+    st.integers(0, 2),
 )
 texts = st.lists(pieces, max_size=6).map("".join)
 
@@ -83,16 +108,34 @@ def test_a_written_value_is_read_and_its_canonical_form_reads_as_itself(kind, te
     assert equal(kind, text, value)
 
 
-@settings(max_examples=300)
-@given(kinds, texts, options)
+@settings(max_examples=600)
+@given(kinds, texts | altered, options)
 @example("number", "1,234", ValueOptions(decimal=","))
 @example("percent", "1,234%", ValueOptions(decimal=","))
 @example("dimension", "1,234 km", ValueOptions(decimal=","))
+@example("dimension", "9 ms", ValueOptions(decimal=","))
+@example("money", "$1,234.5678", ValueOptions())
+@example("money", "1,234", ValueOptions(decimal=","))
+@example("phone", "0020 746 0958", ValueOptions(region="MY"))
+@example("phone", "541-754-3010 x1\u0663", ValueOptions())
+@example("ip", "fe80::1%\u00a0", ValueOptions())
 def test_the_canonical_form_is_its_own(kind, text, options):
     value = canonical(kind, text, options=options)
     if value is not None:
         assert canonical(kind, value, options=options) == value
         assert equal(kind, text, value, options=options)
+
+
+numbers = st.decimals(-(10**9), 10**9, places=4) | st.decimals(-10, 10, places=6) | st.integers(-5000, 5000)
+
+
+@given(numbers, st.sampled_from(["number", "percent", "dimension", "money"]), st.sampled_from(sorted(UNITS)), options)
+def test_what_is_written_of_a_number_reads_back_under_all_options(number, kind, unit, options):
+    value = canonical(kind, f"{number} {unit}" if kind == "dimension" else f"{number}", options=options)
+    # Without a fraction there is nothing that a decimal mark could be taken for.
+    if isinstance(number, int):
+        assert value is not None
+    assert value is None or canonical(kind, value, options=options) == value
 
 
 @given(kinds, st.lists(texts, min_size=3, max_size=3))

@@ -53,6 +53,46 @@ def test_written_forms(text, value):
 
 @pytest.mark.parametrize(
     ("text", "value"),
+    [
+        ("two point five million", "2500000"),
+        ("minus 5", "-5"),
+        ("negative two thirds", "-0.666666666666667"),
+        ("1'234'567", "1234567"),
+        ("2.5 x 10^-3", "0.0025"),
+        ("3 × 10⁶", "3000000"),
+        ("2 × 10⁻³", "0.002"),
+        ("7 3 / 4", "7.75"),
+        ("1-1/2", "1.5"),
+        ("4 fifths", "0.8"),
+        ("1 out of 5", "0.2"),
+        ("two and half", "2.5"),
+        ("3 dz", "36"),
+        ("five dozs", "60"),
+        # The only number of a text that says more.
+        ("a table for 6 people", "6"),
+        ("1,234.5 of them", "1234.5"),
+        # No telling which, or how many.
+        ("2 adults and 4 children", None),
+        ("3-5", None),
+        ("1,234,5", None),
+        ("5 million people", None),
+    ],
+)
+def test_more_written_forms(text, value):
+    assert canonical("number", text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0.009", "0.009"), ("0,009", "0.009"), ("about 1,5", "1.5"), ("-0.125", "-0.125")],
+)
+def test_a_nought_in_front_says_what_the_mark_is(text, value):
+    assert canonical("number", text) == value
+    assert float(canonical("number", text, options=COMMA)) == float(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
     [("1.234", "1234"), ("1,234", "1.2340"), ("1.234,5", "1234.5"), ("1,234.5", "1234.5"), ("1.5", "1.5")],
 )
 def test_the_task_s_decimal_mark_settles_what_the_writing_leaves_open(text, value):

@@ -73,6 +73,34 @@ def test_every_unit_is_found_and_read_under_each_of_its_names(find, name):
     assert [found for found, _ in find("dimension", f"about {written}.")] == [written]
 
 
+def test_every_base_unit_is_a_unit():
+    for unit in UNITS.values():
+        assert UNITS[unit.base].base == unit.base
+        assert (UNITS[unit.base].factor, UNITS[unit.base].offset) == (1, 0)
+
+
+# Exact by definition: the yard of 1959, the horsepower of 550 foot-pounds a second, the standard atmosphere.
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("36 miles an hour", "16.09344 m/s"),
+        ("1 hp", "745.69987158227022 W"),
+        ("1 atm", "101325 Pa"),
+        ("60 rpm", "1 Hz"),
+        ("1 furlong", "201.168 m"),
+        ("1 sq ft", "0.09290304 m2"),
+        ("1 cubic-foot", "28.316846592 l"),
+        ("2 mAh", "7.2 A.s"),
+        ("1 MB/s", "8000000 bit/s"),
+        ("minus 40 degrees F", "233.15 K"),
+        ("half a mile", "804.672 m"),
+        ("9 ms", "0.009 s"),
+    ],
+)
+def test_more_dimensions(text, value):
+    assert canonical("dimension", text) == value
+
+
 @given(st.decimals(0, 10**6, places=3))
 def test_equal_quantities_in_different_units_are_equal(number):
     assert equal("dimension", f"{number} km", f"{number * 1000} m")

@@ -179,5 +179,6 @@ def test_texts_that_are_no_such_value_are_compared_as_texts():
     assert equal("text", "A.B. SDN BHD", "ab sdn, bhd")
 
 
-def test_parse_money_gives_the_first_amount():
-    assert parse_money("RM 3.50 CASH 10.00") == Decimal("3.50")
+def test_parse_money_gives_the_only_amount_of_a_text():
+    assert parse_money("CASH RM 3.50 ONLY") == Decimal("3.50")
+    assert parse_money("RM 3.50 CASH 10.00") is None

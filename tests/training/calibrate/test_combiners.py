@@ -11,11 +11,11 @@ from gateway.combine import answers_of, features, most_probable
 from gateway.evaluation.dataset import LabelledDocument
 from gateway.values import DEFAULT_OPTIONS
 from tests.training.calibrate.synthetic import TASK, NoisyTier, documents, observed, output
-from training.calibrate.combiners import fit_combiners, rows
+from training.calibrate.combiners import STRENGTH, STRENGTHS, choose_strength, fit_combiners, rows
 from training.calibrate.outputs import Observed, observe
 
 CHAIN = ("student", "large")
-STRENGTH = 0.3
+WEAK = 0.3
 
 
 def probability(combiner, value, **found):
@@ -94,17 +94,18 @@ def penalised(combiner, prior, inputs, targets):
     distance = sum(
         (0.1 if name == "" else 1.0) * (weight - prior.get(name, 0.0)) ** 2 for name, weight in combiner.items()
     )
-    return loss + STRENGTH / 2 * distance
+    return loss + WEAK / 2 * distance
 
 
 @settings(max_examples=20)
 @given(few)
 def test_weights_are_drawn_to_those_of_all_fields_and_those_to_nothing(labels):
     data = [observed(label, str(index), student=one, large=two) for index, (label, one, two) in enumerate(labels)]
-    inputs, targets = rows(data, CHAIN, TASK, "shop")
+    found = rows(data, CHAIN, TASK, "shop")
+    inputs, targets = found.inputs, found.targets
     if not inputs:
         return
-    combiners = fit_combiners(data, CHAIN, TASK, strength=STRENGTH)
+    combiners = fit_combiners(data, CHAIN, TASK, strength=WEAK)
     # Nobody labelled items, so their weights are those fitted on all fields together.
     pooled, own = ({"": found.intercept, **found.weights} for found in (combiners["item"], combiners["shop"]))
     for weights, prior in ((pooled, dict.fromkeys(pooled, 0.0)), (own, pooled)):
@@ -123,12 +124,12 @@ def test_few_labels_do_not_run_wild(labels):
     pooled one, so its distance from that has the same bound.
     """
     data = [observed(label, str(index), student=one, large=two) for index, (label, one, two) in enumerate(labels)]
-    number = len(rows(data, CHAIN, TASK, "shop")[1])
-    combiners = fit_combiners(data, CHAIN, TASK, strength=STRENGTH)
+    number = len(rows(data, CHAIN, TASK, "shop").targets)
+    combiners = fit_combiners(data, CHAIN, TASK, strength=WEAK)
     if not number:
         assert combiners == {}
         return
-    bound = 2 * math.sqrt(2 * number * math.log(2) / STRENGTH)
+    bound = 2 * math.sqrt(2 * number * math.log(2) / WEAK)
     for combiner in combiners.values():
         weights = list(combiner.weights.values())
         assert all(math.isfinite(weight) for weight in (combiner.intercept, *weights))
@@ -167,16 +168,76 @@ def test_every_different_answer_is_a_row_and_only_where_somebody_looked():
         observed("a", "1", student={"a": 0.9, "b": 0.2}, large={"a": 0.8, "c": 0.1}),
         Observed(LabelledDocument("2", "2", {}), {tier: output({"a": 0.9}) for tier in CHAIN}),
     ]
-    inputs, targets = rows(data, CHAIN, TASK, "shop")
-    assert len(inputs) == 3
-    assert sorted(targets) == [0.0, 0.0, 1.0]
-    assert inputs[targets.index(1.0)]["large.proposed"] == 1.0
+    found = rows(data, CHAIN, TASK, "shop")
+    assert len(found.inputs) == 3
+    assert sorted(found.targets) == [0.0, 0.0, 1.0]
+    assert found.inputs[found.targets.index(1.0)]["large.proposed"] == 1.0
+    # "b" and "c" are second choices.
+    assert (found.documents, found.nominated) == ([0, 0, 0], [True, False, False])
     # Only the evidence named is used.
-    inputs, targets = rows(data, ("student",), TASK, "shop")
-    assert len(inputs) == 2
-    assert not any(key.startswith("large") for row in inputs for key in row)
+    found = rows(data, ("student",), TASK, "shop")
+    assert len(found.inputs) == 2
+    assert not any(key.startswith("large") for row in found.inputs for key in row)
 
 
 def test_where_a_field_is_absent_every_answer_is_wrong():
-    _, targets = rows([observed(None, "1", student={"a": 0.9, "b": 0.2})], ("student",), TASK, "shop")
-    assert targets == [0.0, 0.0]
+    found = rows([observed(None, "1", student={"a": 0.9, "b": 0.2})], ("student",), TASK, "shop")
+    assert found.targets == [0.0, 0.0]
+
+
+def boastful_rules(size, right, name, rng):
+    """Documents in which rules are right with this probability, whatever they say, and a student four times in five."""
+    data = []
+    for number in range(size):
+        values = {"rules": "a" if rng.random() < right else "b", "student": "a" if rng.random() < 0.8 else "c"}
+        data.append(observed("a", f"{name}{number}", **{tier: {value: 0.9} for tier, value in values.items()}))
+    return data
+
+
+@pytest.mark.parametrize("chain", [("rules",), ("rules", "student")])
+def test_rules_are_trusted_as_far_as_they_go_on_documents_they_were_not_written_on(chain):
+    rng = random.Random(4)
+    written_on = boastful_rules(400, 1.0, "seen", rng)
+    others = boastful_rules(80, 0.8, "other", rng)
+    fresh = boastful_rules(1000, 0.8, "fresh", rng)
+
+    def loss(seen):
+        combiner = fit_combiners([*written_on, *others], chain, TASK, seen=seen)["shop"]
+        assert not any(name.startswith("seen.") for name in combiner.weights)
+        total = 0.0
+        for item in fresh:
+            answers = {tier: item.answers(tier, TASK, "shop") for tier in chain}
+            best, chance = most_probable(answers, combiner, "text", options=DEFAULT_OPTIONS)
+            total -= math.log(chance if item.judge(best, TASK, "shop") else 1 - chance)
+        return total / len(fresh)
+
+    assert loss({item.document.id for item in written_on}) < loss(()) - 0.05
+
+
+def test_the_strength_is_the_one_that_states_fitting_probabilities_for_other_groups():
+    rng = random.Random(2)
+    # Merchants differ in how right the student is, and a score says nothing: weights that follow it learn merchants.
+    data, groups = [], {}
+    for merchant in range(12):
+        skill = rng.choice([0.5, 1.0])
+        score = rng.uniform(0.3, 0.99)
+        for number in range(6):
+            identifier = f"{merchant}/{number}"
+            data.append(observed("a", identifier, student={"a" if rng.random() < skill else "b": score}))
+            groups[identifier] = str(merchant)
+    strength, losses = choose_strength(data, [("student",)], TASK, groups=groups)
+    assert set(losses) == set(STRENGTHS)
+    assert losses[strength] == min(losses.values())
+    # Were the documents of a merchant not held out together, its skill would seem to be learned from its score.
+    apart, leaking = choose_strength(data, [("student",)], TASK)
+    assert leaking[STRENGTHS[0]] < losses[STRENGTHS[0]]
+    assert strength >= apart
+
+
+def test_with_too_few_groups_no_strength_is_chosen():
+    data = [observed("a", str(number), student={"a": 0.9}) for number in range(40)]
+    assert choose_strength(data, [("student",)], TASK, groups=dict.fromkeys(map(str, range(40)), "one")) == (
+        STRENGTH,
+        {},
+    )
+    assert choose_strength([], [("student",)], TASK) == (STRENGTH, {})

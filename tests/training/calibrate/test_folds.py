@@ -11,7 +11,7 @@ from gateway.errors import DatasetError
 from gateway.evaluation.dataset import LabelledDocument
 from gateway.task import FieldSpec, TaskSpec
 from gateway.tiers.forms import Forms
-from training.calibrate.folds import load_predictions, make_folds, predict_out_of_fold, save_predictions
+from training.calibrate.folds import load_folds, load_predictions, make_folds, predict_out_of_fold, save_predictions
 from training.calibrate.outputs import Observed
 
 TASK = TaskSpec("bills", {"shop": FieldSpec("shop", "text"), "total": FieldSpec("total", "money")})
@@ -87,6 +87,14 @@ def test_candidates_are_made_again_from_spans_and_scores(kept):
         ("12.50", "12.50", 0.8),
         ("20.00", "20.00", 0.1),
     ]
+
+
+def test_the_fold_of_each_document_is_kept(kept, tmp_path):
+    path, item = kept
+    assert load_folds(path) == {"7": 0}
+    observed = [Observed(item, {}), Observed(document(8, "x"), {})]
+    save_predictions(tmp_path / "numbered.json", TASK, observed, {}, {"7": 0, "8": 2})
+    assert load_folds(tmp_path / "numbered.json") == {"7": 0, "8": 2}
 
 
 def test_no_text_is_kept(kept):

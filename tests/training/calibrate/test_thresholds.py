@@ -295,3 +295,16 @@ def test_trials_see_what_the_cascade_sees_stage_by_stage():
 def test_without_a_combiner_the_tiers_own_scores_decide():
     (found,) = trials([observed("a", "1", student={"a": 0.7, "b": 0.6})], ("student",), {"student": {}}, TASK, "shop")
     assert found.stages == (Stage(0.7, True),)
+
+
+def test_where_nothing_can_be_accepted_only_what_betters_the_answer_is_asked_for():
+    """Half the answers are doubtful; a second tier that knows no better is not asked about them, one that does is."""
+    sure = [trial(((0.9, True), (0.9, True)))] * 50
+    idle = [*sure, *[trial(((0.6, number % 2 > 0), (0.6, number % 2 > 0))) for number in range(50)]]
+    helping = [*sure, *[trial(((0.6, number % 2 > 0), (0.6, True))) for number in range(50)]]
+    found = [choose(calibration, calibration, 0.99, DELTA) for calibration in (idle, helping)]
+    assert [one.certified for one in found] == [False, False]
+    assert found[0].settles(0.6, present=True)
+    assert not found[1].settles(0.6, present=True)
+    assert found[1].settles(0.9, present=True)
+    assert not found[0].settles(0.9, present=False)

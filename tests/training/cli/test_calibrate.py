@@ -8,6 +8,7 @@ import yaml
 
 from gateway.home import Home
 from gateway.policy import Policy
+from gateway.tiers.loading import load_model_tiers
 from tests.training.bills import cascade
 
 
@@ -42,6 +43,37 @@ def test_it_comes_to_what_training_came_to(calibrate, home, bills):
     assert ours.versions == theirs.versions
     assert ours.about["part"] == "calibration"
     assert ours.about["seen_allowed"] is False
+
+
+def test_it_writes_the_trade_off_and_says_what_is_certified_together_and_what_is_lacking(calibrate, home, tmp_path):
+    result = calibrate("--target", "0.6", "--target", "0.99")
+    assert result.exit_code == 0, result.output
+    assert "at their own targets:" in result.output
+    assert "0.99 needs" in result.output
+    directory = home.path / ".cascade" / "figures" / "bills" / "calibration"
+    assert {"curve.csv", "reliability.csv"} <= {path.name for path in directory.iterdir()}
+    calibrate("--charts", tmp_path / "charts")
+    assert (tmp_path / "charts" / "curve.csv").is_file()
+    policy = policy_of(home)
+    assert policy.versions["modes"] == {"student": "int8", "large": "int8"}
+    assert policy.versions["fields"]["total"]["type"] == "money"
+    assert set(policy.whole["rules+student+large"]) == {"0.6", "0.8", "default"}
+
+
+def test_several_modes_of_the_large_tier_have_one_policy(calibrate, home, monkeypatch):
+    monkeypatch.setenv("CASCADE_CACHE", str(home.path.parent / "cache"))
+    assert calibrate("--large", "fp32").exit_code == 0
+    policy = policy_of(home)
+    assert policy.versions["modes"]["large"] == "fp32"
+    # What training certified for int8 stays.
+    assert [one.versions["modes"]["large"] for one in policy.variants] == ["int8"]
+    for mode, wanted in (("int8", policy.variants[0]), ("fp32", policy)):
+        tiers = load_model_tiers(home, home.task("bills"), large_mode=mode)
+        models = {name: (status.version, status.mode) for name, (_, status) in tiers.items()}
+        assert policy.for_models(models) == wanted
+    assert calibrate("--large", "int8", "--large", "fp32").exit_code == 0
+    both = policy_of(home)
+    assert [one.versions["modes"]["large"] for one in (both, *both.variants)] == ["int8", "fp32"]
 
 
 def test_targets_are_the_recipe_s_or_those_asked_for(calibrate, home):

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.evaluation.dataset import LabelledDocument, text_digest
-from training.data.split import SplitSizes, group_documents, make_split
+from gateway.task import FieldSpec, TaskSpec
+from training.data.split import SplitSizes, group_documents, grouping_fields, make_split
 
 PARTS = ["train", "development", "calibration", "validation-seen", "validation-unseen"]
 
@@ -160,3 +161,30 @@ def test_documents_with_a_shared_value_are_one_group_through_others_too():
 def test_a_value_of_one_field_is_not_a_value_of_another():
     documents = [LabelledDocument("a", "1", {"shop": "X"}), LabelledDocument("b", "2", {"address": "X"})]
     assert group_documents(documents, ("shop", "address")) == {"a": 0, "b": 1}
+
+
+def test_fields_that_name_an_origin_group_and_others_do_not():
+    task = TaskSpec(
+        "notes",
+        {
+            "shop": FieldSpec("shop", "text"),
+            "day": FieldSpec("day", "text"),
+            "total": FieldSpec("total", "money"),
+            "item": FieldSpec("item", "text", many=True),
+        },
+    )
+    documents = [
+        LabelledDocument(
+            str(number),
+            f"note {number}",
+            {
+                "shop": f"shop {number // 3}",
+                "day": "today" if number % 2 else "tomorrow",
+                "total": "9",
+                "item": ["tea"],
+            },
+        )
+        for number in range(60)
+    ]
+    assert grouping_fields(documents, task) == ("shop",)
+    assert grouping_fields(documents, task, largest=1.0) == ("shop", "day")

@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 
 from gateway.errors import ModelMissing, UpstreamFileError
+from gateway.telemetry.logs import TRACE_PARENT
+from gateway.telemetry.spans import traced
 from gateway.tiers.large.remote.answer import Completion, Garbled, Usage, Value, parse_completion, read_values
 from gateway.tiers.large.remote.breaker import Breaker, Permit
 from gateway.tiers.large.remote.capabilities import Call, Capabilities
@@ -169,7 +171,8 @@ class UpstreamClient:
         outcome: CallOutcome = "unfinished"
         blame: bool | None = None
         try:
-            reply = await self._in_time(call, seconds)
+            with traced("upstream", self.name, "client"):
+                reply = await self._in_time(call, seconds)
             outcome = "ok"
             return reply
         except CallFailed as failure:
@@ -227,6 +230,8 @@ class UpstreamClient:
         content = json.dumps(body).encode("ascii")
         url = f"{self.upstream.base_url}/chat/completions"
         headers = {"Content-Type": "application/json"}
+        if (trace := TRACE_PARENT.get()) is not None:
+            headers["traceparent"] = trace
         try:
             async with self._http.stream("POST", url, content=content, headers=headers) as response:
                 return response.status_code, response.headers, await self._read(response)

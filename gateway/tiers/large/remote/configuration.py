@@ -53,6 +53,11 @@ class TokenPrices(_Strict):
         return (prompt_tokens * self.input_per_1k + completion_tokens * self.output_per_1k) / 1000 + self.per_call
 
 
+#: What an upstream that states no prices is taken to cost: the order of what hosts bill for an open model of a few
+#: billion parameters. A server of one's own is not free because nobody wrote down a price.
+ASSUMED_PRICES = TokenPrices(input_per_1k=0.0002, output_per_1k=0.0002)
+
+
 class Timeouts(_Strict):
     """Seconds for each phase of a call: ``pool`` to wait for a free slot, ``read`` to the answer's first byte and
     between two pieces of it, ``total`` for all of it, so that an answer that trickles is cut off."""
@@ -109,7 +114,7 @@ class Upstream(_Strict):
     headers_env: dict[str, Variable] = {}
     plain_http: bool = False
     proxy_from_environment: bool = False
-    prices: TokenPrices = TokenPrices()
+    prices: TokenPrices = ASSUMED_PRICES
     timeouts: Timeouts = Timeouts()
     concurrency: int = Field(default=8, ge=1, le=4096)
     breaker: BreakerOptions = BreakerOptions()

@@ -34,7 +34,7 @@ def call_price(task: TaskSpec, remote: RemoteTask, upstream: Upstream) -> CallPr
     )
     per_character = prices.input_per_1k / 1000 / remote.characters_per_token
     most = int(remote.max_document_tokens * remote.characters_per_token)
-    return CallPrice(calls * base, calls * per_character, most)
+    return CallPrice(calls * base, calls * per_character, most, assumed="prices" not in upstream.model_fields_set)
 
 
 def with_call_price(task: TaskSpec, models: Path, upstreams: Path) -> TaskSpec:

@@ -1,6 +1,17 @@
 """The linter of rule files: all findings at once, with code, file, line and column."""
 
-from gateway.tiers.rules.lint.checking import check_task
-from gateway.tiers.rules.lint.findings import CODES, INFORMATION, Code, Finding
+from gateway.tiers.rules.lint.checking import check_copy, check_task
+from gateway.tiers.rules.lint.findings import CODES, COPY, INFORMATION, Code, Finding, copy_message
+from gateway.tiers.rules.lint.memory import PatternMemory
 
-__all__ = ["CODES", "INFORMATION", "Code", "Finding", "check_task"]
+__all__ = [
+    "CODES",
+    "COPY",
+    "INFORMATION",
+    "Code",
+    "Finding",
+    "PatternMemory",
+    "check_copy",
+    "check_task",
+    "copy_message",
+]

@@ -12,9 +12,10 @@ from gateway.task import TaskSpec, load_task
 from gateway.tiers.rules.lint.clock import Clock
 from gateway.tiers.rules.lint.fields import FieldChecks, LintedRule
 from gateway.tiers.rules.lint.filter_checks import check_filters
-from gateway.tiers.rules.lint.findings import Finding, Report
+from gateway.tiers.rules.lint.findings import COPY, Finding, Report, copy_message
 from gateway.tiers.rules.lint.library import PatternChecks, read_library
 from gateway.tiers.rules.lint.lookups import LookupChecks
+from gateway.tiers.rules.lint.memory import PatternMemory
 from gateway.tiers.rules.lint.reading import read_as, read_yaml
 from gateway.tiers.rules.lint.trying import try_examples
 from gateway.tiers.rules.loading import FILTERS_FILE, RESERVED_FILES
@@ -23,11 +24,12 @@ from gateway.tiers.rules.task_schema import TaskFile
 _TASK: TypeAdapter[Any] = TypeAdapter(TaskFile)
 
 
-def check_task(rules_dir: Path, task_name: str) -> list[Finding]:
+def check_task(rules_dir: Path, task_name: str, memory: PatternMemory | None = None) -> list[Finding]:
     """Everything that is wrong with the files of a task, by file, line and column.
 
     Reads ``<rules_dir>/<task_name>/`` and ``<rules_dir>/library/``. Never raises for what a file holds, and ends in
-    bounded time and memory whatever that is. Without a usable ``task.yaml`` the rules are not looked at.
+    bounded time and memory whatever that is. Without a usable ``task.yaml`` the rules are not looked at. A ``memory``
+    that is kept from check to check makes the next one cheaper; the findings are the same.
     """
     report = Report()
     clock = Clock()
@@ -35,9 +37,9 @@ def check_task(rules_dir: Path, task_name: str) -> list[Finding]:
     task = _read_task(directory / "task.yaml", task_name, report)
     if task is None:
         return list(report.findings)
-    library = read_library(rules_dir / "library", report)
-    patterns = PatternChecks(library, report, clock)
-    patterns.library(rules_dir / "library")
+    library, places = read_library(rules_dir / "library", report)
+    patterns = PatternChecks(library, report, clock, memory)
+    patterns.library(places)
     lookups = LookupChecks(directory, report, task.options)
     checks = FieldChecks(library, patterns, lookups, report, clock)
     fields: dict[str, list[LintedRule]] = {}
@@ -60,6 +62,13 @@ def check_task(rules_dir: Path, task_name: str) -> list[Finding]:
         check_filters(directory / FILTERS_FILE, library, patterns, report, clock)
     lookups.unused()
     try_examples(task, fields, report, clock)
+    return list(report.findings)
+
+
+def check_copy(rules_dir: Path, directory: str, task_name: str) -> list[Finding]:
+    """The finding for a directory that is a copy of a task's (:meth:`gateway.home.Home.copies`)."""
+    report = Report()
+    report.add(COPY, rules_dir / directory / "task.yaml", copy_message(task_name))
     return list(report.findings)
 
 

@@ -13,6 +13,7 @@ from gateway.errors import RuleFileError
 from gateway.task import FieldSpec
 from gateway.tiers.rules import schema
 from gateway.tiers.rules.compiling import CompiledRule, Compiler, Lookup
+from gateway.tiers.rules.lint.agreements import why_never
 from gateway.tiers.rules.lint.clock import Clock
 from gateway.tiers.rules.lint.findings import Place, Report
 from gateway.tiers.rules.lint.library import PatternChecks, patterns_of
@@ -79,6 +80,7 @@ class FieldChecks:
                 found.append(LintedRule(compiled, place))
         found.sort(key=lambda item: -item.compiled.spec.priority)
         self._check_names(found, ids)
+        self._check_agreements(found, len(found) == len(raw["rules"]))
         self._check_same(found)
         return found
 
@@ -102,7 +104,7 @@ class FieldChecks:
             return lookup
 
         try:
-            return Compiler(str(path), field, self._library, opened).compile(rule)
+            return Compiler(str(path), field, self._library, opened, self._patterns.compiled).compile(rule)
         except RuleFileError as error:
             key = str((error.detail or {}).get("key", ""))
             message = error.message.removeprefix(f"{path}: rule {rule.id}: ")
@@ -132,6 +134,14 @@ class FieldChecks:
                     message = f"this file has no rule {identifier!r} that finds values"
                     self._report.at("R021", item.place.at("of", number), message)
             tried |= {spec.id} & voters
+
+    def _check_agreements(self, rules: list[LintedRule], complete: bool) -> None:
+        """Only where all rules of the file can be used: with one more, an agreement might come about."""
+        specs = [item.compiled.spec for item in rules]
+        for item in rules:
+            spec = item.compiled.spec
+            if complete and isinstance(spec, schema.AgreementRule) and (why := why_never(spec, specs)) is not None:
+                self._report.at("R052", item.place, f"rule {spec.id} never has a value: {why}")
 
     def _check_same(self, rules: list[LintedRule]) -> None:
         first: dict[str, str] = {}

@@ -39,6 +39,7 @@ CODES: Mapping[str, Code] = {
     "R015": Code("error", "task.yaml is wrong"),
     "R016": Code("error", "key does not fit the type"),
     "R017": Code("error", "too much to check"),
+    "R018": Code("warning", "directory is a copy of another task's"),
     # Names
     "R020": Code("error", "id stands twice"),
     "R021": Code("error", "unknown rule named"),
@@ -56,6 +57,7 @@ CODES: Mapping[str, Code] = {
     "R035": Code("error", "bad replacement"),
     "R036": Code("warning", "pattern was not probed"),
     "R037": Code("warning", "pattern matches nothing at all"),
+    "R038": Code("error", "control character in a pattern"),
     # Examples
     "R040": Code("warning", "rule without example"),
     "R041": Code("error", "example fails"),
@@ -65,6 +67,7 @@ CODES: Mapping[str, Code] = {
     # Order
     "R050": Code("warning", "same evidence as a rule before"),
     "R051": Code("warning", "examples are all answered by a rule before"),
+    "R052": Code("warning", "agreement that cannot come about"),
     # Lookups
     "R060": Code("error", "lookup file is missing"),
     "R061": Code("error", "lookup file is wrong"),
@@ -73,6 +76,18 @@ CODES: Mapping[str, Code] = {
     "R064": Code("warning", "lookup file is not used"),
     "R065": Code("warning", "lookup file is empty"),
 }
+
+#: The code of a directory that is left out because it is a copy of another task's.
+COPY = "R018"
+
+
+def copy_message(task: str) -> str:
+    """What is said of a copy of ``task``'s directory."""
+    return (
+        f"is a copy of the task {task!r}, which is there itself: nothing here is used. Move it out of rules/, let its"
+        " name begin with a dot, or give the task in its task.yaml the directory's name"
+    )
+
 
 #: Information, neither error nor warning: printed by ``cascade rules check`` alone.
 CALIBRATE = "R090"

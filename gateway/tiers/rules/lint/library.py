@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import regex
 from pydantic import TypeAdapter
 
 from gateway.tiers.rules.compiling import BUILT_IN
 from gateway.tiers.rules.lint.clock import Clock
 from gateway.tiers.rules.lint.findings import Place, Report
-from gateway.tiers.rules.lint.hazards import hazards, loose_errors
-from gateway.tiers.rules.lint.probing import Prober
+from gateway.tiers.rules.lint.memory import PatternFacts, PatternMemory
+from gateway.tiers.rules.lint.probing import Probe, Prober
 from gateway.tiers.rules.lint.reading import read_as, read_yaml
-from gateway.tiers.rules.patterns import Compiled, PatternProblem, compile_pattern, expand
+from gateway.tiers.rules.patterns import Compiled, PatternProblem, expand
 from gateway.tiers.rules.schema import LibraryFile, Recogniser, RuleBase
-from gateway.tiers.rules.syntax import Node, TooDeep, parse_pattern
+from gateway.tiers.rules.syntax import Node
 
 _CODES = {
     "unknown-name": "R024",
@@ -26,13 +27,30 @@ _CODES = {
     "syntax": "R030",
     "duplicate": "R020",
 }
+#: No text that rules read has these; line feeds, carriage returns and tabs it may have.
+_CONTROL = regex.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_ESCAPES = {
+    "\a": ("bell", r"\a"),
+    "\b": ("backspace", r"\b"),
+    "\v": ("vertical tab", r"\v"),
+    "\f": ("form feed", r"\f"),
+    "\x1b": ("escape", r"\e"),
+}
 _LIBRARY: TypeAdapter[Any] = TypeAdapter(LibraryFile)
 _RECOGNISER: TypeAdapter[Any] = TypeAdapter(Recogniser)
 
 
-def read_library(directory: Path, report: Report) -> dict[str, str]:
-    """All names that rules may use, with the built-in ones; what is wrong with the files becomes findings."""
+class Library(NamedTuple):
+    """All names that rules may use, with the built-in ones, and where the patterns of a library's own stand."""
+
+    names: dict[str, str]
+    places: dict[str, Place]
+
+
+def read_library(directory: Path, report: Report) -> Library:
+    """The shared library; what is wrong with its files becomes findings."""
     own: dict[str, str] = {}
+    places: dict[str, Place] = {}
     for path in sorted(directory.glob("*.yaml")):
         place = read_yaml(path, report)
         if place is None:
@@ -52,69 +70,75 @@ def read_library(directory: Path, report: Report) -> dict[str, str]:
                 report.at("R025", inside, f"recogniser {name!r} is there already", key=True)
             elif recogniser is not None:
                 own[name] = recogniser.pattern
-    return {**BUILT_IN, **own}
-
-
-def read_parts(source: str, library: dict[str, str]) -> tuple[Compiled, Node]:
-    """A pattern compiled, and its structure.
-
-    Raises:
-        PatternProblem: it cannot be used.
-    """
-    expanded = expand(source, library)
-    compiled = compile_pattern(expanded)
-    try:
-        return compiled, parse_pattern(expanded)
-    except TooDeep as error:
-        raise PatternProblem("too-large", str(error)) from error
+                places[name] = inside.at("pattern")
+    return Library({**BUILT_IN, **own}, places)
 
 
 class PatternChecks:
     """Checks patterns; what is wrong inside a recogniser is said once, where the recogniser stands."""
 
-    def __init__(self, library: dict[str, str], report: Report, clock: Clock) -> None:
+    def __init__(
+        self, library: dict[str, str], report: Report, clock: Clock, memory: PatternMemory | None = None
+    ) -> None:
         self._clock = clock
         self._library = library
         self._report = report
         self._prober = Prober()
+        self._memory = PatternMemory() if memory is None else memory
         self._said: set[Node] = set()
 
-    def library(self, directory: Path) -> None:
+    def library(self, places: Mapping[str, Place]) -> None:
         """Every recogniser, whether a rule uses it or not."""
-        quiet = Report()
-        for path in sorted(directory.glob("*.yaml")):
-            place = read_yaml(path, quiet)
-            raw = place.yaml.value if place else None
-            if place is None or not isinstance(raw, dict) or not isinstance(raw.get("recognisers"), dict):
-                continue
-            for name, item in raw["recognisers"].items():
-                if self._clock.up:
-                    return
-                if isinstance(item, dict) and self._library.get(name) == item.get("pattern"):
-                    self.check(item["pattern"], place.at("recognisers", name, "pattern"))
+        for name, place in places.items():
+            if self._clock.up:
+                return
+            self.check(self._library[name], place)
+
+    def compiled(self, expanded: str) -> Compiled:
+        """A pattern with the library's names filled in, compiled.
+
+        Raises:
+            PatternProblem: it cannot be used.
+        """
+        return self._memory.compiled(expanded)
 
     def check(self, source: str, place: Place) -> Compiled | None:
         """One pattern, which stands at ``place``; ``None`` where it cannot be used."""
+        control = _CONTROL.search(source)
+        if control is not None:
+            name, escape = _ESCAPES.get(control[0], (f"U+{ord(control[0]):04X}", ""))
+            read = f", which is what {escape} is in double quotes" if escape else ""
+            self._report.at("R038", place, f"holds a control character ({name}){read}: write it in single quotes")
+            return None
         try:
-            compiled, node = read_parts(source, self._library)
+            known = self._memory.facts(expand(source, self._library))
         except PatternProblem as error:
             self._report.at(_CODES[error.kind], place, f"{'.'.join(map(str, place.path[-1:]))}: {error}")
             return None
-        self._clock.count(len(compiled.pattern))
-        for message in loose_errors(node):
+        self._clock.count(len(known.compiled.pattern))
+        for message in known.loose_errors:
             self._report.at("R034", place, message)
-        suspicions = [item for item in hazards(node) if item.part not in self._said]
-        probe = self._prober.probe(compiled, node, suspicions)
+        fresh = tuple(number for number, item in enumerate(known.suspicions) if item.part not in self._said)
+        probe = self._probe(known, fresh)
         if probe.runs_away_on is not None:
             why = f"; {probe.kept[0].message}" if probe.kept else ""
             self._report.at("R031", place, f"runs away on a text of {probe.runs_away_on}{why}")
         else:
             for item in probe.kept:
                 self._report.at("R032", place, f"{item.message}, such as many times {item.pump!r}")
-        if self._prober.exhausted:
+        if self._prober.exhausted and fresh not in known.probes:
             self._report.at("R036", place, "was not probed: the time for probing is up")
-        self._said.update(item.part for item in suspicions)
-        return compiled
+        self._said.update(known.suspicions[number].part for number in fresh)
+        return known.compiled
+
+    def _probe(self, known: PatternFacts, suspicions: tuple[int, ...]) -> Probe:
+        """What trying a pattern shows, or has shown. One that runs away, or was not tried out, is tried again."""
+        probe = known.probes.get(suspicions)
+        if probe is None:
+            probe = self._prober.probe(known.compiled, known.node, [known.suspicions[each] for each in suspicions])
+            if probe.runs_away_on is None and not self._prober.exhausted:
+                known.probes[suspicions] = probe
+        return probe
 
 
 _SINGLE = ("pattern", "label", "value", "between", "skip", "start", "until", "stop", "contain", "cut", "amount")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gateway.tiers.rules.lint.findings import Place, Report
 from gateway.tiers.rules.schema_problems import SchemaProblemKind, schema_problems
-from gateway.tiers.rules.yamlfile import MAX_YAML_BYTES, ProblemKind, YamlProblem, decode, parse_yaml
+from gateway.tiers.rules.yamlfile import MAX_YAML_BYTES, PathPart, ProblemKind, YamlProblem, decode, parse_yaml
 
 _YAML_CODES: Mapping[ProblemKind, str] = {
     "too-large": "R002",
@@ -73,8 +73,16 @@ def read_as(adapter: TypeAdapter[Any], raw: Any, place: Place, report: Report) -
             if problem.kind == "missing-key":
                 report.at("R011", place.at(*problem.path[:-1]), f"{key} is missing")
             elif problem.kind == "unknown-key":
-                report.at("R010", place.at(*problem.path), f"unknown key {key[:60]!r}", key=True)
+                # What a comma has cut off a text stands there as a key without a value.
+                cut = "; between { } a text with a comma wants quotes" if _value_at(raw, problem.path) is None else ""
+                report.at("R010", place.at(*problem.path), f"unknown key {key[:60]!r}{cut}", key=True)
             else:
                 where = ".".join(map(str, problem.path)) or "file"
                 report.at(_SCHEMA_CODES[problem.kind], place.at(*problem.path), f"{where}: {problem.message}")
     return None
+
+
+def _value_at(raw: Any, path: Sequence[PathPart]) -> Any:
+    for part in path:
+        raw = raw[part]
+    return raw

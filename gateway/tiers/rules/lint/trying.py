@@ -23,7 +23,8 @@ _MOST_RULES_COMPARED = 200
 def try_examples(task: TaskSpec, fields: dict[str, list[LintedRule]], report: Report, clock: Clock) -> None:
     """Run every rule's examples, on the rule alone and beside the rules before it."""
     compiled = {name: tuple(item.compiled for item in rules) for name, rules in fields.items()}
-    tier = RulesTier(RuleSet(task, compiled, ""), limits=_LIMITS)
+    # An example's text is short: to work out first which rules can find anything in it costs more than to run them.
+    tier = RulesTier(RuleSet(task, compiled, ""), limits=_LIMITS, prefilter=False)
     for rules in fields.values():
         for item in rules:
             for number in range(len(item.compiled.spec.examples)):

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.document import Document
 from gateway.errors import RuleFileError
-from gateway.tiers.rules import MAX_SCANNED_CHARS, RulesTier, TimeLimits
+from gateway.tiers.rules import MAX_SCANNED_CHARS, RulesTier, TimeLimits, candidates
 from gateway.tiers.rules.candidates import MAX_CANDIDATES, MAX_ITEMS
 from gateway.tiers.rules.schema import MAX_PATTERN_CHARS
 from gateway.tiers.rules.scope import MAX_MATCHES, MAX_VALUE_CHARS
@@ -50,6 +50,64 @@ def test_a_value_has_a_longest_size_and_a_text_a_part_that_is_read(bench: Bench)
     assert bench.values("shop", "x" * MAX_VALUE_CHARS) == ["x" * MAX_VALUE_CHARS]
     assert bench.values("shop", "x" * (MAX_VALUE_CHARS + 1)) == []
     assert bench.values("shop", " " * (MAX_SCANNED_CHARS - 1) + "xx") == ["x"]
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The texts that are read as values, in order."""
+    found: list[str] = []
+    real = candidates.canonical
+
+    def canonical(kind, text, *, options):  # type: ignore[no-untyped-def]
+        found.append(text)
+        return real(kind, text, options=options)
+
+    monkeypatch.setattr(candidates, "canonical", canonical)
+    return found
+
+
+@pytest.mark.parametrize(("prefer", "most"), [("first", 5), ("last", 5), ("largest", MAX_MATCHES)])
+def test_no_more_values_are_read_than_a_field_has_candidates(
+    bench: Bench, reads: list[str], prefer: str, most: int
+) -> None:
+    bench.rules("total", rf"- {{id: some, kind: pattern, pattern: '\d+', prefer: {prefer}}}")
+    tier = bench.load(limits=TimeLimits(5.0, 5.0))
+    [output] = tier.propose([Document(" ".join(map(str, range(100, 300))))], ["total"])
+    assert len(reads) == most
+    best = output.proposals["total"].best
+    assert best is not None
+    assert best.text == {"first": "100", "last": "299", "largest": "299"}[prefer]
+
+
+@pytest.mark.parametrize(("field", "most"), [("total", 200), ("date", 200), ("shop", MAX_VALUE_CHARS)])
+def test_what_is_too_long_for_a_value_is_not_read(bench: Bench, reads: list[str], field: str, most: int) -> None:
+    bench.rules(field, r"- {id: some, kind: pattern, pattern: '\d+', normalise: [canonical]}")
+    bench.values(field, "1" * most)
+    assert reads
+    reads.clear()
+    assert bench.values(field, "1" * (most + 1)) == []
+    assert reads == []
+
+
+def test_values_that_are_slow_to_read_end_with_the_document_s_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[str] = []
+
+    def slow(kind, text, *, options):  # type: ignore[no-untyped-def]
+        began.append(text)
+        until = time.thread_time() + 0.03
+        while time.thread_time() < until:
+            pass
+
+    bench.rules("total", "\n".join(rf"- {{id: r{n}, kind: pattern, pattern: '{n}\d+'}}" for n in range(1, 10)))
+    tier = bench.load(prefilter=False)
+    monkeypatch.setattr(candidates, "canonical", slow)
+    [output] = tier.propose([Document(" ".join(map(str, range(100, 1000))))], ["total"])
+    assert output.timed_out == ("total",)
+    assert sum(tier.timeouts.values()) == 9
+    # One reading beyond the limits is forgiven, the next uses all that was left.
+    assert len(began) <= 3
 
 
 def test_a_large_table_and_a_long_text_do_not_escape_the_limit(bench: Bench) -> None:

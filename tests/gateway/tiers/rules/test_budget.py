@@ -72,6 +72,18 @@ def test_a_pause_is_charged_with_no_more_than_a_rule_s_limit() -> None:
     assert budget.left() == pytest.approx(5)
 
 
+def test_a_second_pause_in_a_document_is_charged_in_full() -> None:
+    clocks = Clocks()
+    budget = clocks.budget(rule=5, document=30)
+    for left in (5, 5, 5):
+        budget.begin_rule()
+        assert budget.left() == pytest.approx(left)
+        clocks.work(11)
+    # 5 of the first 11 were charged, then 11 and 11: 27 of 30.
+    budget.begin_rule()
+    assert budget.left() == pytest.approx(3)
+
+
 def test_time_between_two_rules_beyond_the_first_s_work_is_not_lost_on_the_next() -> None:
     clocks = Clocks()
     budget = clocks.budget(rule=5, document=12)

@@ -32,7 +32,7 @@ GOOD = r"- {id: good, kind: pattern, pattern: '\d\.\d\d', precision: 0.9}"
         ("- {id: bad, kind: pattern, pattern: x, examples: [{text: y}]}", "examples.0.value", "required"),
         ("- {id: bad, kind: position, pattern: x}", "lines", "required"),
         ("- {id: bad, kind: lookup, lines: {first: 1}, file: ../task.csv}", "file", "pattern"),
-        ("- {id: bad, kind: lookup, lines: {first: 1}, file: none.csv}", "file", "No such file"),
+        ("- {id: bad, kind: lookup, lines: {first: 1}, file: none.csv}", "file", "there is no file none.csv beside"),
         ("- {id: bad, kind: agreement, of: [good, nobody]}", "of", "nobody"),
         ("- {id: bad, kind: pattern, pattern: x, unless: [good]}", "unless", "good"),
     ],
@@ -42,8 +42,13 @@ def test_a_wrong_rule_is_refused_by_file_rule_and_key(bench: Bench, rule: str, k
     with pytest.raises(RuleFileError) as caught:
         bench.load()
     path = str(bench.path / "bills" / "total.yaml")
-    assert caught.value.detail == {"file": path, "rule": "bad", "key": key}
-    assert caught.value.message.startswith(f"{path}: rule bad: {key}: ")
+    detail = dict(caught.value.detail or {})
+    line, column = detail.pop("line"), detail.pop("column")
+    assert detail == {"file": path, "rule": "bad", "key": key}
+    assert caught.value.message.startswith(f"{path}:{line}:{column}: rule bad: {key}: ")
+    # What is missing is told where it should stand, all else where it stands.
+    start = rule.find(f"{key.partition('.')[0]}: ")
+    assert (line, column > max(start, 0)) == (3, True)
     assert says in caught.value.message
 
 

@@ -10,7 +10,7 @@ from scipy.stats import beta
 from gateway.evaluation.dataset import LabelledDocument
 from gateway.tiers.rules import RulesTier
 from gateway.tiers.rules.examples import run_examples
-from gateway.tiers.rules.measure import Count, measure, render_figures
+from gateway.tiers.rules.measure import Count, measure, render_figures, unknown_labels
 from tests.gateway.tiers.rules.conftest import TASK, Bench
 
 RULES = r"""
@@ -46,6 +46,44 @@ def test_each_rule_is_measured_alone_and_where_it_leads(bench: Bench) -> None:
     assert report["coverage"] == 0.75
     assert report["rules"]["total/labelled"]["stated"] == 0.75
     assert report["rules"]["total/dead"]["precision"] is None
+
+
+def test_a_rule_counts_where_its_unless_lets_it_be_tried(bench: Bench) -> None:
+    bench.rules(
+        "total",
+        r"""
+        - {id: labelled, kind: anchor, label: TOTAL, priority: 2}
+        - {id: any, kind: pattern, pattern: '\d+\.\d\d', unless: [labelled]}
+        - {id: word, kind: pattern, pattern: 'TOTAL (?P<value>\d+)', unless: [labelled]}
+        - {id: never, kind: pattern, pattern: 'x', unless: [labelled, any]}
+        - {id: both, kind: agreement, priority: -1, of: [labelled, any, word], unless: [any]}
+        """,
+    )
+    documents = [
+        LabelledDocument("the label answers", "1.00 TOTAL 2.00", {"total": "2.00"}),
+        LabelledDocument("it is wrong", "1.00 TOTAL 2.00", {"total": "1.00"}),
+        LabelledDocument("no label", "3.00", {"total": "3.00"}),
+        LabelledDocument("other field", "3.00", {"date": "2020-01-01"}),
+    ]
+    total = measure(bench.load(), documents)["total"]
+    assert {source: (rule.tried, rule.alone.found, rule.alone.right) for source, rule in total.rules.items()} == {
+        "total/both": (2, 0, 0),
+        "total/labelled": (3, 2, 1),
+        "total/any": (1, 1, 1),
+        "total/word": (1, 0, 0),
+        "total/never": (0, 0, 0),
+    }
+    assert (total.dead, total.never_tried) == (["total/word", "total/never", "total/both"], ["total/never"])
+    table = render_figures([total])
+    assert "never found anything: total/word, total/both\n" in f"{table}\n"
+    assert "always found something: total/never" in table
+    assert total.as_json()["rules"]["total/any"]["tried"] == 1
+
+
+def test_labels_of_no_field_are_told(bench: Bench) -> None:
+    documents = [LabelledDocument(str(number), "x", {"totl": "1", "total": "1"}) for number in range(3)]
+    documents.append(LabelledDocument("other", "x", {"sum": None}))
+    assert unknown_labels(TASK, documents) == {"totl": 3, "sum": 1}
 
 
 def test_a_value_where_the_label_says_absent_is_wrong(bench: Bench) -> None:

@@ -42,6 +42,8 @@ IN_RULES = [
     ("R050", f"- {{id: one, kind: anchor, label: SUM, {EXAMPLES.replace('TOTAL', 'SUM')}}}\n"
              f"- {{id: two, kind: anchor, label: SUM, {EXAMPLES.replace('TOTAL', 'SUM')}}}", "{id: two"),
     ("R051", f"{TOTAL}- {{id: one, kind: pattern, pattern: '9.00', {EXAMPLES}}}", "{id: one"),
+    ("R038", f'- {{id: one, kind: anchor, label: "\\bTOTAL", {EXAMPLES}}}', '"\\bTOTAL'),
+    ("R052", f"{TOTAL}- {{id: one, kind: agreement, examples: [{{text: x, value: null}}]}}", "{id: one"),
     ("R060", "- {id: one, kind: lookup, file: a.csv, lines: {first: 1}, examples: [{text: x, value: null}]}", "a.csv"),
 ]  # fmt: skip
 
@@ -149,6 +151,67 @@ def test_an_example_that_runs_out_of_time_is_told(desk: Desk) -> None:
     assert desk.codes() == ["R031", "R044"]
 
 
+@pytest.mark.parametrize(
+    ("least", "of", "never"),
+    [
+        (2, "[a, b, c]", False),
+        (2, "[a, c], unless: [a]", True),
+        (2, "[a, c, d], unless: [a]", False),
+        (2, "[a, b]", True),
+        (2, "[b, c]", False),
+        (2, "[a, a]", True),
+        (3, "[a, b, c]", True),
+        (3, "[a, c, d]", False),
+        (3, "[a, b, c, d]", False),
+        (4, "[a, b, c, d]", True),
+        (5, "[a, b, c, d]", True),
+    ],
+)
+def test_agreements_of_rules_that_are_never_tried_together_are_found(
+    desk: Desk, least: int, of: str, never: bool
+) -> None:
+    rule = "- {{id: {0}, kind: pattern, pattern: '{0}9', unless: [{1}], examples: [{{text: {0}9, value: null}}]}}"
+    rules = [rule.format(*each) for each in (("a", ""), ("b", "a"), ("c", ""), ("d", ""))]
+    desk.rules("\n".join([*rules, f"- {{id: all, kind: agreement, of: {of}, least: {least}, priority: -1}}"]))
+    assert ("R052" in desk.codes()) is never
+
+
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        ("pattern: {{money}}", "'{{money}}'"),
+        ("pattern: {{money}} EUR", "'{{money}}'"),
+        ("label: TOTAL: RM", "label: 'TOTAL: RM'"),
+        ("label: TOTAL:", "label: 'TOTAL:'"),
+        ("label: [A-Z]+x", "label: '[A-Z]+x'"),
+        ("label: *x", "label: '*x'"),
+        ('label: "\\d+"', "single quotes"),
+        ("label: 'it's'", "written twice"),
+        ("label: 'x", "not closed"),
+        (r"require: {line: \d{2}}", "single ones for patterns"),
+        ("require: {line: {{money}}}", "'{{money}}'"),
+    ],
+)
+def test_what_is_no_yaml_for_want_of_quotes_says_so_where_it_stands(desk: Desk, line: str, advice: str) -> None:
+    desk.rules(f"- id: one\n  kind: anchor\n  {line}\n  priority: 1")
+    finding = desk.only()
+    assert (finding.code, finding.line) == ("R006", 5)
+    assert advice in finding.message
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "advice"),
+    [
+        ("label: [A-Z]", "R013", "in single quotes"),
+        ("label: {money}", "R013", "in single quotes"),
+        ("examples: [{text: TOTAL 9,00, value: null}]", "R010", "comma"),
+    ],
+)
+def test_what_yaml_reads_otherwise_for_want_of_quotes_is_said(desk: Desk, line: str, code: str, advice: str) -> None:
+    desk.rules(f"- id: one\n  kind: pattern\n  pattern: x\n  forbid: {{line: z}}\n  {line}".replace("label", "after"))
+    assert [advice in finding.message for finding in desk.check() if finding.code == code] == [True]
+
+
 def test_the_receipts_task_has_no_errors(project_home: Home) -> None:
     assert [item for item in check_task(project_home.rules, "receipts") if item.severity == "error"] == []
 
@@ -156,4 +219,4 @@ def test_the_receipts_task_has_no_errors(project_home: Home) -> None:
 def test_every_code_is_shown_by_a_test() -> None:
     shown = {code for code, *_ in (*IN_RULES, *IN_FILES)}
     # These have tests of their own, here and in test_hostile.
-    assert set(CODES) - shown == {"R001", "R017", "R032", "R036", "R044"}
+    assert set(CODES) - shown == {"R001", "R017", "R018", "R032", "R036", "R044"}

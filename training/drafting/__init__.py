@@ -1,0 +1,1 @@
+"""First versions of what people then edit: a task's ``task.yaml``, and its rules."""
