@@ -19,7 +19,7 @@ from training.data.align import find_value
 _TOKEN = regex.compile(r"\w+|[^\w\s]")
 _WORD = regex.compile(r"\w\w")
 #: Contexts of so many words and signs.
-MOST_TOKENS = 4
+MOST_TOKENS = 5
 #: What stands for a number, and for the end of a line, in contexts.
 NUMBER = "\\d"
 EDGE = "\n"

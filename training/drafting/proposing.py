@@ -140,6 +140,18 @@ class Proposer:
                     family=f"left|{value.name}",
                     part=(left_pattern(tokens), value.pattern),
                 )
+            if not self._corpus.spec.many and len(tokens) > 1:
+                value = patterns[0]
+                yield Candidate(
+                    f"left:{' '.join(tokens)}|{value.name}|last",
+                    {
+                        "kind": "pattern",
+                        "pattern": f"{left_pattern(tokens)}(?P<value>{value.pattern})",
+                        "prefer": "last",
+                    },
+                    f"{value.about}, the last in the text behind {_shown(tokens)}",
+                    count,
+                )
 
     def _right(self, patterns: Sequence[ValuePattern], valued: Sequence[Labelled]) -> Iterator[Candidate]:
         for tokens, count in _contexts(valued, _rights, self._limits.contexts // 2):
