@@ -160,7 +160,9 @@ def main() -> None:
     options = parser.parse_args()
     kept = json.loads(options.out.read_text("utf-8"))["tasks"] if options.out.is_file() else {}
     for name in options.tasks:
-        kept[name] = {
+        # The demand that commands have by default goes without saying.
+        usual = options.precision == Demand().precision
+        kept[name if usual else f"{name}, --precision {options.precision:g}"] = {
             **run(name, options.data, Home(options.home.absolute()), options.precision),
             "command": command_line(sys.argv),
             "hardware": hardware(),

@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from benchmarks import guarantee
 from gateway.files import write_text
 
@@ -108,7 +110,20 @@ def together(reports: list[dict[str, Any]]) -> str:
     for row in rows:
         row.append(percent(seconds[row[0].strip("*")] / seconds["large"]) if "large" in seconds else "–")
     header = ["system", "normalised F1", "strict F1", "reached large, %", "CPU ms a receipt", "cost, % of always large"]
-    return f"**Both validation parts together**, {sum(documents)} receipts\n\n" + table(header, rows)
+    found = f"**Both validation parts together**, {sum(documents)} receipts\n\n" + table(header, rows)
+    return "\n\n".join([found, *([in_money(seconds, sum(documents))] if "large" in seconds else [])])
+
+
+def in_money(seconds: dict[str, float], documents: int) -> str:
+    """What a million receipts cost, at the price that the task states."""
+    prices = yaml.safe_load((ROOT / "rules" / "receipts" / "task.yaml").read_text("utf-8"))["prices"]
+    million = {name: 1e6 * spent / documents * prices["cpu_second"] for name, spent in seconds.items()}
+    return (
+        f"In money, at {3600 * prices['cpu_second']:.3g} {prices['currency']} an hour for one core: a million receipts"
+        f" cost {million['large']:.2f} {prices['currency']} if the large tier is always asked, and"
+        f" {million['cascade']:.2f} {prices['currency']} in the cascade. This is the tiers' own work; what HTTP, JSON"
+        " and metrics add is in what `cascade cost` shows, not in these tables."
+    )
 
 
 def tiers() -> str:

@@ -193,7 +193,7 @@ class Engine:
                 run.absorb(tier, output)
             timing[tier] = timing.get(tier, 0.0) + time.perf_counter() - asked
         extraction = run.result()
-        cost = self._cost(task, extraction, request, self._accounting)
+        cost = self._cost(task, extraction, request, self._accounting, filtered=filtered is not None)
         timing["total"] = time.perf_counter() - started
         return Outcome(spec.name, request.document.id, extraction, cost, timing, task.versions, filtered, not_asked)
 
@@ -245,10 +245,17 @@ class Engine:
         return output
 
     @staticmethod
-    def _cost(task: LoadedTask, extraction: Extraction, request: Request, accounting: Accounting | None = None) -> Cost:
+    def _cost(
+        task: LoadedTask,
+        extraction: Extraction,
+        request: Request,
+        accounting: Accounting | None = None,
+        *,
+        filtered: bool = False,
+    ) -> Cost:
         estimates = task.policy.estimates if task.policy else {}
         cost = cost_of if accounting is None else accounting.cost
-        return cost(extraction.work, len(request.document.text), task.spec.prices, estimates)
+        return cost(extraction.work, len(request.document.text), task.spec.prices, estimates, filtered=filtered)
 
     def _over_budget(self, task: LoadedTask, so_far: Extraction, tier: TierName, request: Request) -> str | None:
         """Why asking ``tier`` is expected to cost more than the request may; ``None`` where it is not."""

@@ -17,7 +17,7 @@ from gateway.task import TaskSpec
 from gateway.tiers.large.remote.pricing import with_call_price
 from gateway.tiers.rules.strikes import Strikes
 from gateway.tiers.rules.tier import RulesTier
-from gateway.trust import FieldTrust, TrustedRules, changed_fields, trust_of
+from gateway.trust import FieldTrust, TrustedRules, changed_fields, trust_of, uncertified_fields
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,11 @@ class LoadedTask:
     def rule_notes(self) -> list[str]:
         """What is to be said of rules that the policy has not measured."""
         return _rule_notes(self.trust)
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences for operators on what they may have meant, which is no problem of the service."""
+        return [] if self.policy is None else list(uncertified_fields(self.spec, self.policy).values())
 
     @property
     def stale_models(self) -> frozenset[TierName]:
@@ -135,11 +140,7 @@ def link(task: LoadedTask, models: Mapping[TierName, TierStatus]) -> LoadedTask:
     not_trusted: dict[str, frozenset[TierName]] = {}
     if policy is not None:
         changed = changed_fields(task.spec, policy)
-        problems += [
-            f"field {name}: not as policy.json was calibrated (it was {before}); nothing is accepted for it until"
-            " `cascade calibrate` has seen it"
-            for name, before in changed.items()
-        ]
+        problems += changed_field_notes(task.spec, policy).values()
         for name in task.spec.fields:
             by_rules = name in task.trust and task.trust[name].decides
             not_trusted[name] = stale if by_rules else stale | {"rules"}
@@ -149,6 +150,15 @@ def link(task: LoadedTask, models: Mapping[TierName, TierStatus]) -> LoadedTask:
     return replace(
         task, models=models, policy=policy, calibrated=calibrated, not_trusted=not_trusted, problems=tuple(problems)
     )
+
+
+def changed_field_notes(spec: TaskSpec, policy: Policy) -> dict[str, str]:
+    """The fields that are not what the policy was calibrated with, each with a sentence for operators."""
+    return {
+        name: f"field {name}: not as policy.json was calibrated (it was {before}); nothing is accepted for it until"
+        " `cascade calibrate` has seen it"
+        for name, before in changed_fields(spec, policy).items()
+    }
 
 
 def _load_policy(home: Home, spec: TaskSpec, problems: list[str]) -> tuple[Policy | None, str | None]:

@@ -98,13 +98,23 @@ class Threshold:
 
 @dataclass(frozen=True)
 class TierEstimate:
-    """CPU seconds one document costs in a tier: ``base_seconds + seconds_per_character · length``, as measured."""
+    """CPU seconds one document costs in a tier: ``base_seconds + seconds_per_character · length``, as measured.
+
+    ``most_characters``: what the tier reads of a document at most; longer ones cost no more. ``None``: not known.
+    """
 
     base_seconds: float
     seconds_per_character: float
+    most_characters: int | None = None
 
     def cpu_seconds(self, characters: int) -> float:
-        return self.base_seconds + self.seconds_per_character * characters
+        """Of a text of ``characters`` code points."""
+        read = characters if self.most_characters is None else min(characters, self.most_characters)
+        return self.base_seconds + self.seconds_per_character * read
+
+    def as_json(self) -> dict[str, float]:
+        """As it stands in ``policy.json``, without what is not known."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -190,7 +200,7 @@ class Policy:
             "delta": self.delta,
             "about": dict(self.about),
             "versions": dict(self.versions),
-            "estimates": {tier: asdict(estimate) for tier, estimate in self.estimates.items()},
+            "estimates": {tier: estimate.as_json() for tier, estimate in self.estimates.items()},
             "thresholds": _by_target_json(self.thresholds),
             "whole": {
                 chain: {quality: asdict(certificate) for quality, certificate in found.items()}
@@ -320,6 +330,9 @@ def _estimate(raw: Mapping[str, Any]) -> TierEstimate:
     estimate = TierEstimate(**raw)
     if _number(estimate.base_seconds) < 0 or _number(estimate.seconds_per_character) < 0:
         raise ValueError(f"estimates cannot be below 0: {raw!r}")
+    most: Any = raw.get("most_characters")
+    if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
+        raise ValueError(f"most_characters must be a whole number above 0: {raw!r}")
     return estimate
 
 

@@ -34,7 +34,9 @@ def dashboard() -> Dashboard:
             ),
             p.stat(
                 "Saved",
-                "Share of what the large tier alone would have cost. Below zero the cascade costs more than it saves.",
+                "Share of what asking the large tier for every answered request would have cost. Below zero the "
+                "cascade costs more than it saves. Marginal: the machine is saved only when the machines become "
+                "fewer. Answers in review are in it too.",
                 (q.saved_share(q.RANGE), "{{currency}}"),
                 unit=p.SHARE,
                 decimals=1,
@@ -114,7 +116,7 @@ def dashboard() -> Dashboard:
             p.stat(
                 "Machine, for 1,000 requests",
                 "Provisioned cost: what the instance cost while it served these requests, idle time too. Needs "
-                "CASCADE_INSTANCE_PRICE_PER_HOUR. All tasks together.",
+                "CASCADE_INSTANCE_PRICE_PER_HOUR. All tasks together. It falls only when the machines become fewer.",
                 (
                     "1000 * sum by (currency) (increase(cascade_instance_cost_total[$__range])) / on () group_left () "
                     f"(sum (increase(cascade_requests_total{{{q.ANSWERED}}}[$__range])) > 0)",

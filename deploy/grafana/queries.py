@@ -23,6 +23,12 @@ def answered(window: str, by: str = "") -> str:
     return increase("cascade_requests_total", window, TASK, ANSWERED, by=by)
 
 
+def answered_in(window: str) -> str:
+    """Answered requests by the currency of their tasks: those of other currencies cost something else."""
+    tasks = f"group by (task, currency) (last_over_time(cascade_cost_total{{{TASK}}}[{window}]))"
+    return f"sum by (currency) ({tasks} * on (task) group_left () {answered(window, 'task')})"
+
+
 def cost(window: str, by: str = "currency") -> str:
     """Marginal cost of answered requests."""
     return increase("cascade_cost_total", window, TASK, by=by)
@@ -34,9 +40,10 @@ def always_large(window: str, by: str = "currency") -> str:
 
 
 def per_answered(money: str, window: str, by: str = "") -> str:
-    """Money over answered requests. Labels beyond ``by`` (the currency) stay; no requests, no figure."""
-    on = f"on ({by}) group_left ()"
-    return f"{money} / {on} ({answered(window, by)} > 0)"
+    """Money over the answered requests of its currency, or of each task. Labels beyond ``by`` stay; no requests, no
+    figure."""
+    on = f"on ({by or 'currency'}) group_left ()"
+    return f"{money} / {on} ({answered(window, by) if by else answered_in(window)} > 0)"
 
 
 def saved(window: str, by: str = "currency") -> str:
@@ -71,8 +78,10 @@ def reached(tier: str, window: str, by: str = "") -> str:
 def student_cost_share(window: str) -> str:
     """s: what the student costs where it is asked, relative to the large tier alone."""
     student = increase("cascade_cost_total", window, TASK, 'tier="student"', by="currency")
-    asked = increase("cascade_tier_requests_total", window, TASK, 'tier="student"')
-    each = f"{student} / on () group_left () ({asked} > 0)"
+    tasks = f"group by (task, currency) (last_over_time(cascade_cost_total{{{TASK}}}[{window}]))"
+    reached = increase("cascade_tier_requests_total", window, TASK, 'tier="student"', by="task")
+    asked = f"sum by (currency) ({tasks} * on (task) group_left () {reached})"
+    each = f"{student} / ({asked} > 0)"
     return f"({each}) / ({per_answered(always_large(window), window)})"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -14,9 +15,10 @@ from gateway.errors import MetricsUnavailable
 from gateway.evaluation.table import align
 from gateway.report.figures import Report, report
 from gateway.report.samples import Samples
-from gateway.report.words import headline, tables
+from gateway.report.words import headline, remarks, tables
 
 _TIMEOUT = 30.0
+_COLUMNS = 100
 
 
 @click.command()
@@ -66,10 +68,13 @@ def _scrape(client: httpx.Client) -> Samples:
     except (httpx.TransportError, httpx.InvalidURL) as error:
         raise MetricsUnavailable(f"{client.base_url} does not answer: {error}") from error
     if response.status_code != httpx.codes.OK:
-        raise MetricsUnavailable(f"{client.base_url}metrics answered {response.status_code}")
+        why = ""
+        if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            why = ": it takes a key with the role admin (--key, or CASCADE_KEY)"
+        raise MetricsUnavailable(f"{response.url} answered {response.status_code}{why}")
     samples = Samples.parse(response.text)
     if "cascade_build_info" not in samples.values:
-        raise MetricsUnavailable(f"{client.base_url}metrics is not a cascade gateway's")
+        raise MetricsUnavailable(f"{response.url} is not a cascade gateway's")
     return samples
 
 
@@ -82,6 +87,9 @@ def _show(found: Report, as_json: bool) -> None:
 
 def _lines(found: Report) -> Iterator[str]:
     yield from align(headline(found))
+    for text in remarks(found):
+        yield ""
+        yield from textwrap.wrap(text, _COLUMNS)
     for table in tables(found):
         if len(table.rows) > 1:
             yield ""

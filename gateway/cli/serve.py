@@ -77,5 +77,5 @@ def _task_lines(task: LoadedTask) -> list[str]:
             state = f"missing  {described['problem']}"
             told.append(f"{tier}: {described['problem']}")
         lines.append(f"  {tier:8}{state}")
-    lines += [f"  note    {problem}" for problem in task.problems if problem not in told]
+    lines += [f"  note    {problem}" for problem in (*task.problems, *task.notes) if problem not in told]
     return lines

@@ -44,6 +44,8 @@ class Accounting:
         characters: int,
         prices: Prices,
         estimates: Mapping[str, TierEstimate],
+        *,
+        filtered: bool = False,
     ) -> Cost:
         """As :func:`gateway.cost.cost_of`, of a request that is about to be answered, with its overhead, its part of
         the machine's price, its energy and its emissions."""
@@ -53,7 +55,7 @@ class Accounting:
             overhead += spent.overhead_seconds
             cpu += spent.cpu_seconds
             gpu += spent.gpu_seconds
-        cost = cost_of(work, characters, prices, estimates, overhead_seconds=overhead)
+        cost = cost_of(work, characters, prices, estimates, overhead_seconds=overhead, filtered=filtered)
         cpu += overhead
         joules = self.footprint.joules(cpu, gpu)
         # A second of a GPU weighs as many CPU seconds as it costs.

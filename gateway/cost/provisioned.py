@@ -1,7 +1,9 @@
 """A request's part of what the machine costs, idle time included: the *provisioned* cost.
 
-What the machine did cost within the last hour is divided among the requests of that hour by their work. So the sum over
-requests is the machine's price, whatever its utilisation: the emptier the machine, the dearer each request.
+What the machine did cost within the last hour is divided among the requests of that hour by their work: the emptier the
+machine, the dearer each request. No second of the machine is charged twice, whatever process charges it: a request
+bears at most the time of the last hour that no other has borne. So the sum over requests is never more than the
+machine's price, and under a steady load it is the machine's price.
 """
 
 from __future__ import annotations
@@ -24,13 +26,15 @@ _SLOT = struct.Struct("<qd")  # process id, CPU seconds of its requests
 _SECONDS = struct.Struct("<d")
 _CAPACITY = 512
 _UNUSED = 0
+#: Slots before those of processes: when the service started, and up to when the machine's time is charged.
+_STARTED, _CHARGED, _FIRST = 0, 1, 2
 
 
 class Usage:
     """CPU seconds of requests of all processes of a service, since it started: one slot a process.
 
-    The first slot holds when the service started. A slot whose process has ended is taken over with what stands in it:
-    the sum never goes back.
+    The first slots hold when the service started, and how far the machine's time has been charged. A slot whose process
+    has ended is taken over with what stands in it: the sum never goes back.
 
     Args:
         path: the shared file.
@@ -41,19 +45,20 @@ class Usage:
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._slots = SlotFile(path, magic=b"cascadeU", size=_SLOT.size, count=_CAPACITY)
+        self._slots = SlotFile(path, magic=b"cascadeV", size=_SLOT.size, count=_CAPACITY)
         self._memory = self._slots.memory
         with self._slots.locked():
-            first = self._slots.offset(0)
+            first = self._slots.offset(_STARTED)
             known, started = _SLOT.unpack_from(self._memory, first)
             if known == _UNUSED:
                 started = clock()
                 _SLOT.pack_into(self._memory, first, -1, started)
+                _SLOT.pack_into(self._memory, self._slots.offset(_CHARGED), -1, started)
             self.started: float = started
             self._at, self._own = self._claim()
 
     def _claim(self) -> tuple[int, float]:
-        for index in range(1, _CAPACITY):
+        for index in range(_FIRST, _CAPACITY):
             at = self._slots.offset(index)
             process, seconds = _SLOT.unpack_from(self._memory, at)
             if process <= _UNUSED or not _alive(process):
@@ -66,10 +71,20 @@ class Usage:
         self._own += seconds
         _SECONDS.pack_into(self._memory, self._at, self._own)
 
+    def take(self, wanted: float, now: float, window: float) -> float:
+        """Charge ``wanted`` seconds of the machine, or as many of the last ``window`` seconds as nobody was charged for
+        yet; how many."""
+        at = self._slots.offset(_CHARGED) + 8
+        with self._slots.locked():
+            charged: float = max(_SECONDS.unpack_from(self._memory, at)[0], now - window)
+            taken = max(0.0, min(wanted, now - charged))
+            _SECONDS.pack_into(self._memory, at, charged + taken)
+        return taken
+
     def total(self) -> float:
         """CPU seconds of the requests of all processes."""
         total = 0.0
-        for index in range(1, _CAPACITY):
+        for index in range(_FIRST, _CAPACITY):
             process, seconds = _SLOT.unpack_from(self._memory, self._slots.offset(index))
             if process == _UNUSED:
                 break
@@ -132,7 +147,9 @@ class Machine:
         if self._price is None or currency != self.currency:
             return None
         elapsed, spent = self._window()
-        return self._price * elapsed * (seconds / spent) if spent > 0 else 0.0
+        if spent <= 0:
+            return 0.0
+        return self._price * self._usage.take(elapsed * (seconds / spent), self._clock(), WINDOW)
 
     def _window(self) -> tuple[float, float]:
         """Seconds since the window began, and the CPU seconds of requests since."""
@@ -152,9 +169,14 @@ class Machine:
         return spent / (elapsed * self._cpus) if elapsed > 0 else 0.0
 
     @property
+    def uptime(self) -> float:
+        """Seconds since the service started."""
+        return self._clock() - self._usage.started
+
+    @property
     def price_so_far(self) -> float | None:
         """What the machine did cost since the service started."""
-        return None if self._price is None else self._price * (self._clock() - self._usage.started)
+        return None if self._price is None else self._price * self.uptime
 
 
 def _alive(process: int) -> bool:

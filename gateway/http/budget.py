@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gateway.cost import expected_amount
+from gateway.cost.model import characters_read
 from gateway.document import TierName
 from gateway.errors import BudgetExhausted, CascadeError, Overloaded
 from gateway.http.keys import Key
@@ -40,7 +41,8 @@ def upper_estimate(task: LoadedTask, tiers: tuple[TierName, ...], characters: in
         expected = expected_amount(tier, characters, prices, estimates)
         if expected is None or (tier not in estimates and prices.large is None):
             base, per_character = _UNMEASURED[tier]
-            expected = (base + per_character * characters) * prices.cpu_second
+            read = characters_read(tier, characters, estimates.get(tier))
+            expected = (base + per_character * read) * prices.cpu_second
         total += expected * _MARGIN
     return total
 

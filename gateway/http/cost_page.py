@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from fastapi import APIRouter, Request
@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from gateway.errors import NotFound
 from gateway.report.figures import Report, report
 from gateway.report.samples import Samples
-from gateway.report.words import NOTHING, headline, tables
+from gateway.report.words import DEFINITIONS, NOTHING, headline, remarks, since, tables
 from gateway.telemetry.metrics import Metrics
 
 _STYLE = """
@@ -25,9 +25,16 @@ h1 { font-size: 1.4rem; } h2, caption { font-size: 1.1rem; font-weight: 600; tex
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)); gap: 1rem; margin: 1rem 0 2rem; }
 dl div { border: 1px solid light-dark(#ccd, #444a55); border-radius: .5rem; padding: .6rem .9rem; }
 dt { color: light-dark(#555, #aab); font-size: .9rem; } dd { margin: 0; font-size: 1.35rem; font-weight: 600; }
+dd { overflow-wrap: anywhere; } .words dd { font-size: 1rem; font-weight: inherit; }
+a { color: light-dark(#0645ad, #8ab4f8); }
 .wide { overflow-x: auto; } table { border-collapse: collapse; margin: 0 0 2rem; min-width: 60%; }
 th, td { padding: .3rem .9rem .3rem 0; border-bottom: 1px solid light-dark(#ccd, #444a55); text-align: right; }
-.word { text-align: left; font-weight: inherit; } thead th { font-weight: 600; }
+.word { text-align: left; font-weight: inherit; } thead th { font-weight: 600; vertical-align: bottom; }
+@media (max-width: 40rem) {
+  body { margin: 1rem auto; font-size: 15px; } th, td { padding-right: .6rem; }
+  dl { grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: .5rem; } dd { font-size: 1.1rem; }
+  .words { grid-template-columns: 1fr; }
+}
 """
 _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 #: The page may load nothing and run nothing; only its own style counts.
@@ -63,10 +70,12 @@ def _lines(found: Report) -> Iterator[str]:
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f"<title>What requests cost</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>"
     yield "<h1>What requests cost</h1>"
-    yield "<p>Of all workers, since the service started. Load the page again for newer figures.</p>"
+    yield f"<p>Of all workers, since {escape(since(found))}. Load the page again for newer figures. "
+    yield '<a href="#words">What the figures mean</a> stands below.</p>'
     yield "<dl>"
-    yield from (f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in headline(found))
+    yield from _terms(headline(found))
     yield "</dl>"
+    yield from (f"<p>{escape(text)}</p>" for text in remarks(found))
     for table in tables(found):
         yield f'<div class="wide" tabindex="0" role="region" aria-label="{escape(table.title)}">'
         yield f"<table><caption>{escape(table.title)}</caption>"
@@ -77,7 +86,15 @@ def _lines(found: Report) -> Iterator[str]:
         if not rows:
             yield f'<tr><td class="word" colspan="{len(heading)}">{NOTHING} no requests yet</td></tr>'
         yield "</tbody></table></div>"
+    yield '<h2 id="words">What the figures mean</h2>\n<dl class="words">'
+    yield from _terms(DEFINITIONS)
+    yield "</dl>"
+    yield "<p>docs/dashboard.md and docs/cost.md of the gateway define every figure.</p>"
     yield "</main>\n</body>\n</html>"
+
+
+def _terms(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
+    return (f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in pairs)
 
 
 def _cells(row: Sequence[str], left: int, *, heading: bool = False) -> str:

@@ -134,5 +134,5 @@ async def _task_readiness(engine: Engine, name: str, task: LoadedTask) -> dict[s
         "missing": missing,
         "tiers": tiers,
         "problems": problems,
-        "notes": price_notes(task.spec.prices),
+        "notes": [*task.notes, *price_notes(task.spec.prices)],
     }

@@ -11,6 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.errors import MetricsUnavailable
 
 Labels = tuple[tuple[str, str], ...]
+#: How the names of samples end that count something, as those of histograms do.
+_COUNTED = ("_total", "_count", "_sum", "_bucket")
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,12 @@ class Samples:
         return cls(found)
 
     def since(self, before: Samples) -> Samples:
-        """By how much every value grew; what became smaller began anew, as Prometheus' ``increase()`` counts."""
+        """By how much every counter grew; one that became smaller began anew, as Prometheus' ``increase()`` counts.
+        Gauges stay as they are."""
 
         def growth(name: str, labels: Labels, value: float) -> float:
+            if not name.endswith(_COUNTED):
+                return value
             earlier = before.values.get(name, {}).get(labels, 0.0)
             return value - earlier if value >= earlier else value
 

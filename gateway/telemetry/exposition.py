@@ -6,6 +6,7 @@ nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -18,12 +19,14 @@ from gateway.telemetry.instruments import CPU_SECONDS, GPU_SECONDS, PROCESS_CPU_
 
 ENERGY, EMISSIONS = "cascade_energy_joules_total", "cascade_co2e_grams_total"
 INSTANCE_COST, UTILISATION = "cascade_instance_cost_total", "cascade_utilisation_ratio"
+STARTED = "cascade_start_time_seconds"
 #: The metrics that are made here, and their labels.
 DERIVED: dict[str, tuple[str, ...]] = {
     ENERGY: ("task", "tier"),
     EMISSIONS: ("task", "tier"),
     INSTANCE_COST: ("currency",),
     UTILISATION: (),
+    STARTED: (),
 }
 
 
@@ -66,7 +69,7 @@ class Derived(Collector):
 
 
 class MachineCollector(Collector):
-    """What the machine did cost, and how busy requests keep it. Every worker gives the same answer."""
+    """What the machine did cost, how busy requests keep it and since when. Every worker gives the same answer."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -80,4 +83,9 @@ class MachineCollector(Collector):
             yield cost
         yield GaugeMetricFamily(
             UTILISATION, "CPU seconds of requests over those there were.", value=self._machine.utilisation
+        )
+        yield GaugeMetricFamily(
+            STARTED,
+            "When the service started, in seconds since 1970.",
+            value=round(time.time() - self._machine.uptime, 1),
         )

@@ -123,8 +123,8 @@ class ModelTier:
         read = [sum(len(window.ids) for window in reading.windows) for reading in readings]
         wall, cpu = time.perf_counter() - wall, self.cpu_clock() - cpu
         return [
-            TierOutput(found, Work(cpu * count / sum(read), wall, len(encoding), len(documents)))
-            for found, count, encoding in zip(proposals, read, encodings, strict=True)
+            TierOutput(found, Work(cpu * count / sum(read), wall, reading.tokens, len(documents)))
+            for found, count, reading in zip(proposals, read, readings, strict=True)
         ]
 
     def _choose(self, document: Document, encoding: Encoding, wanted: Sequence[str]) -> _Reading:
@@ -175,6 +175,12 @@ class _Reading:
 
     windows: list[Window]
     fields: Mapping[str, Sequence[int] | None]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the document that are read; those that windows share count once."""
+        ends = [0, *(window.end for window in self.windows)]
+        return sum(window.end - max(window.start, end) for window, end in zip(self.windows, ends, strict=False))
 
     def by_windows(self) -> list[tuple[tuple[int, ...], list[str]]]:
         """Fields that read the same windows, together."""

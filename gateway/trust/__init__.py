@@ -3,6 +3,7 @@
 from gateway.trust.fields import changed_fields, field_identities
 from gateway.trust.rules import TrustedRules
 from gateway.trust.standing import FieldTrust, Standing, rule_digests, trust_of
+from gateway.trust.targets import uncertified_fields
 
 __all__ = [
     "FieldTrust",
@@ -12,4 +13,5 @@ __all__ = [
     "field_identities",
     "rule_digests",
     "trust_of",
+    "uncertified_fields",
 ]

@@ -92,8 +92,8 @@ def test_cascade_cost_and_the_dashboards_say_the_same(played: Stage) -> None:
     assert paid.cost == pytest.approx(cost(played), rel=1e-9)
     assert paid.always_large == pytest.approx(always_large(played), rel=1e-9)
     assert paid.saved_share == pytest.approx(figure(played, "cost", "Saved"), rel=1e-6)
-    assert found.escalation["large"] == pytest.approx(figure(played, "cost", "Reached the large tier"), rel=1e-6)
-    assert found.fields.with_guarantee == pytest.approx(with_guarantee(played), rel=1e-9)
+    assert found.reached_share["large"] == pytest.approx(figure(played, "cost", "Reached the large tier"), rel=1e-6)
+    assert found.fields.with_guarantee_share == pytest.approx(with_guarantee(played), rel=1e-9)
     assert paid.student_share == pytest.approx(figure(played, "cost", "s: student relative to large"), rel=1e-6)
 
 
@@ -107,7 +107,7 @@ def test_the_command_and_the_page_show_the_running_gateway_s_figures(played: Sta
     assert page.status_code == 200
     for saved in (shown, page.text):
         assert f"{100 * total['money'][0]['saved_share']:.1f} %" in saved
-        assert f"{100 * total['escalation']['large']:.1f} %" in saved
+        assert f"{100 * total['reached_share']['large']:.1f} %" in saved
 
 
 def test_the_series_of_money_and_shares_are_there_before_the_first_request(played: Stage) -> None:

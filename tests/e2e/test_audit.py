@@ -155,7 +155,7 @@ def test_the_large_tier_audits_in_the_background_until_the_promise_is_in_doubt(
     eventually(lambda: sample(service, "cascade_audit_total", disagreed) == 20)
     eventually(lambda: sample(service, "cascade_quality_doubt", 'field="total",task="bills"') == 1)
     cost = sample(service, "cascade_audit_cost_total", 'currency="USD",task="bills"')
-    assert cost == pytest.approx(0.2)
+    assert 0.2 <= cost < 0.201  # twenty calls, and the processor time of making them
     eventually(lambda: any("warnings" in task for task in service.get("/readyz").json()["tasks"].values()))
     ready = service.get("/readyz")
     assert ready.status_code == 200  # in doubt, and serving
@@ -167,7 +167,7 @@ def test_the_large_tier_audits_in_the_background_until_the_promise_is_in_doubt(
     assert shown.exit_code == 1  # a promise is in doubt
     found = json.loads(shown.output)
     assert found["audits"][0]["disagreed"] == 20
-    assert found["spending"][0]["amount"] == pytest.approx(0.2)
+    assert 0.2 <= found["spending"][0]["amount"] < 0.201
     assert (state / "audit.sqlite3").stat().st_mode & 0o077 == 0
     assert cascade(home, "restart", "bills").output == "2 tests begin anew\n"
     assert cascade(home, "report", "bills").exit_code == 0

@@ -6,10 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.cost import cost_of, expected_amount
+from gateway.cost.model import READ_CHARACTERS
 from gateway.document import TIERS, Work
 from gateway.errors import TaskFileError
 from gateway.policy import TierEstimate
 from gateway.task import Prices, TierPrice, load_task
+from gateway.tiers.model import FIRST_WINDOWS, LAST_WINDOWS
+from training.calibrate.outputs import READ_TOKENS
 
 seconds = st.floats(0, 1e3, allow_subnormal=False)
 works = st.dictionaries(st.sampled_from(TIERS), st.builds(Work, cpu_seconds=seconds, gpu_seconds=seconds))
@@ -34,7 +37,8 @@ def test_always_large_is_measured_where_large_ran_and_estimated_elsewhere(work, 
     if "large" in work:
         assert cost.always_large == cost.by_tier["large"] + cost.overhead
     elif "large" in known:
-        assert cost.always_large == known["large"].cpu_seconds(characters) * price.cpu_second + cost.overhead
+        read = min(characters, READ_CHARACTERS)
+        assert cost.always_large == known["large"].cpu_seconds(read) * price.cpu_second + cost.overhead
     else:
         assert cost.always_large is None
 
@@ -51,6 +55,40 @@ def test_an_estimate_grows_with_the_text():
     estimate = TierEstimate(base_seconds=0.01, seconds_per_character=0.0001)
     assert estimate.cpu_seconds(0) == 0.01
     assert math.isclose(estimate.cpu_seconds(1000), 0.11)
+
+
+@pytest.mark.parametrize("tier", ["student", "large"])
+@pytest.mark.parametrize("times", [10, 100, 1000])
+def test_no_estimate_goes_beyond_what_a_model_tier_reads(tier, times):
+    """One text of junk must not make everything else look saved."""
+    usual, price = 600, Prices(tiers={tier: TierPrice(input_per_1k=0.1)})
+    known = {tier: TierEstimate(0.002, 2e-5)}
+    most = expected_amount(tier, READ_CHARACTERS, price, known)
+    asked = expected_amount(tier, usual * times, price, known)
+    assert asked == min(asked, most)
+    assert (asked == most) is (usual * times >= READ_CHARACTERS)
+    measured = {tier: TierEstimate(0.002, 2e-5, most_characters=1000)}
+    assert expected_amount(tier, usual * times, price, measured) == expected_amount(tier, 1000, price, measured)
+    cost = cost_of({"rules": Work(0.001)}, usual * times, price, known)
+    assert tier != "large" or cost.always_large == asked
+
+
+def test_rules_read_everything():
+    known = {"rules": TierEstimate(0.0, 1e-6)}
+    assert expected_amount("rules", 10**6, Prices(cpu_second=1.0), known) == pytest.approx(1.0)
+
+
+def test_what_a_model_tier_reads_is_what_its_windows_hold():
+    stretch = (FIRST_WINDOWS + LAST_WINDOWS) * (510 - 128) + 2 * 128
+    assert stretch == READ_TOKENS
+    assert int(stretch * 2.5) == READ_CHARACTERS
+
+
+def test_a_document_that_a_filter_told_apart_saves_nothing():
+    known = {"large": TierEstimate(1.0, 0.0)}
+    cost = cost_of({}, 100, Prices(), known, overhead_seconds=0.5, filtered=True)
+    assert cost.amount == cost.always_large == cost.overhead > 0
+    assert cost_of({}, 100, Prices(), {}, filtered=True).always_large is None
 
 
 def test_nothing_done_costs_nothing():

@@ -13,6 +13,7 @@ from gateway.engine import Engine, Request
 from gateway.extraction import Outcome
 from gateway.home import Home
 from gateway.inference.local import LocalInference
+from gateway.policy import Policy, TierEstimate
 from gateway.telemetry.metrics import Metrics
 
 TASK = "task: bills\nfields:\n  total: {type: money}\n"
@@ -67,3 +68,15 @@ def test_filtered_documents_and_rules_that_match_are_counted(home: Home) -> None
             record.answer(extract(home, text))
     assert registry.get_sample_value("cascade_filtered_total", {"task": "bills", "filter": "too-short"}) == 1
     assert registry.get_sample_value("cascade_rule_matches_total", {"task": "bills", "rule": "total/any"}) == 2
+
+
+def test_a_filtered_document_saves_nothing_and_a_long_one_not_more_than_can_be_read(home: Home) -> None:
+    home.models.joinpath("bills").mkdir(parents=True)
+    Policy("bills", estimates={"large": TierEstimate(1.0, 0.001)}).save(home.models / "bills" / "policy.json")
+    filtered = extract(home, "TOTAL 9").cost
+    assert (filtered.amount, filtered.always_large) == (0.0, 0.0)
+    usual, long, junk = (extract(home, "a bill " * times).cost.always_large for times in (100, 10_000, 85_000))
+    assert usual is not None
+    assert junk is not None
+    assert long == junk
+    assert usual < junk < 20 * usual

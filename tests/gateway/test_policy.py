@@ -35,7 +35,10 @@ policies = st.builds(
     ),
     thresholds=st.dictionaries(chains, st.dictionaries(names, by_target)),
     versions=st.just({"rules": {"total": "a"}, "student": "b"}),
-    estimates=st.dictionaries(st.sampled_from(TIERS), st.builds(TierEstimate, probabilities, probabilities)),
+    estimates=st.dictionaries(
+        st.sampled_from(TIERS),
+        st.builds(TierEstimate, probabilities, probabilities, st.none() | st.integers(1, 10**6)),
+    ),
     delta=st.floats(0.001, 0.5),
     about=st.just({"documents": 10}),
 )
@@ -95,7 +98,7 @@ GOOD = {
     "delta": 0.05,
     "about": {},
     "versions": {"rules": {}, "student": "x"},
-    "estimates": {"large": {"base_seconds": 0.1, "seconds_per_character": 0.001}},
+    "estimates": {"large": {"base_seconds": 0.1, "seconds_per_character": 0.001, "most_characters": 9000}},
     "thresholds": {
         "rules": {
             "total": {
@@ -146,6 +149,8 @@ THRESHOLD = ("thresholds", "rules", "total", "0.9")
         (("combiners", "rules", "total", "weights"), ["valid"]),
         (("combiners", "rules", "total", "intercept"), None),
         (("estimates", "large", "base_seconds"), -1.0),
+        (("estimates", "large", "most_characters"), 0),
+        (("estimates", "large", "most_characters"), 1.5),
         (("estimates", "large"), 3),
         ((), []),
         ((), "policy"),

@@ -21,8 +21,12 @@ from gateway.files import write_text
 from gateway.policy import TierEstimate
 from gateway.task import TaskSpec
 from gateway.tiers.base import Tier
+from gateway.tiers.model import FIRST_WINDOWS, LAST_WINDOWS
 
 log = logging.getLogger(__name__)
+#: Different tokens in the windows that a model tier reads of a document at most, with windows of 510 tokens beside the
+#: special ones that overlap by 128: the first ones are one stretch, the last ones another.
+READ_TOKENS = (FIRST_WINDOWS + LAST_WINDOWS) * (510 - 128) + 2 * 128
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,10 @@ def _read(path: Path) -> dict[str, TierOutput]:
 
 
 def estimate_costs(observed: Sequence[Observed]) -> dict[str, TierEstimate]:
-    """CPU seconds of a document as a line over its length, for each tier (non-negative least squares)."""
+    """CPU seconds of a document as a line over its length, for each tier (non-negative least squares).
+
+    The line of a model tier ends where its reading does: :data:`READ_TOKENS` tokens of these documents' length.
+    """
     estimates: dict[str, TierEstimate] = {}
     if not observed:
         return estimates
@@ -101,5 +108,8 @@ def estimate_costs(observed: Sequence[Observed]) -> dict[str, TierEstimate]:
     for name in observed[0].outputs:
         seconds = np.array([item.outputs[name].work.cpu_seconds for item in observed])
         (base, slope), _ = nnls(np.stack([np.ones_like(lengths), lengths], axis=1), seconds)
-        estimates[name] = TierEstimate(float(base), float(slope))
+        tokens = sum(item.outputs[name].work.tokens for item in observed)
+        # Rules read everything. Where a tier counts no tokens, the gateway takes its own bound (gateway.cost.model).
+        most = max(1, round(READ_TOKENS * lengths.sum() / tokens)) if tokens and name != "rules" else None
+        estimates[name] = TierEstimate(float(base), float(slope), most)
     return estimates

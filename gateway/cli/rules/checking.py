@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,11 @@ import click
 
 from gateway.cli.main import current_home
 from gateway.cli.rules.common import as_json, optional_task, tasks
-from gateway.errors import CascadeError
+from gateway.cli.rules.standing import measured_policy, report_standing
 from gateway.home import Home
-from gateway.policy import Policy
 from gateway.tiers.rules import load_rules
 from gateway.tiers.rules.lint import Finding, PatternMemory, check_copy, check_task
-from gateway.tiers.rules.lint.findings import CALIBRATE, CODES
+from gateway.tiers.rules.lint.findings import CODES, Report
 from gateway.tiers.rules.publishing import DIRECTORY, outdated_schemas, write_schemas
 
 
@@ -39,9 +39,12 @@ def check(ctx: click.Context, task: str | None, strict: bool, ignored: tuple[str
     memory = PatternMemory()
     copies = home.copies() if task is None else {}
     for name in tasks(home, task):
-        found[name] = [item for item in check_task(home.rules, name, memory) if item.code not in ignored]
-        good = not any(item.severity == "error" for item in found[name])
-        facts[name] = _facts(home, name, memory) if good else {}
+        items = check_task(home.rules, name, memory)
+        facts[name] = {}
+        if not any(item.severity == "error" for item in items):
+            facts[name], more = _facts(home, name, memory)
+            items = sorted((*items, *more), key=lambda item: (item.file, item.line, item.column, item.code))
+        found[name] = [item for item in items if item.code not in ignored]
     for name, copy_of in copies.items():
         found[name] = [item for item in check_copy(home.rules, name, copy_of) if item.code not in ignored]
         facts[name] = {}
@@ -63,11 +66,6 @@ def _print(found: dict[str, list[Finding]], facts: dict[str, dict[str, Any]]) ->
     for line in lines:
         click.echo(line)
     for name, items in found.items():
-        for field in facts[name].get("calibrate", ()):
-            click.echo(
-                f"{name}: {CALIBRATE} rules of {field} are not those that policy.json was calibrated with; they decide"
-                f" nothing until `cascade calibrate {name}` has seen them"
-            )
         errors = sum(item.severity == "error" for item in items)
         counts = f"{errors} errors, {len(items) - errors} warnings"
         about = "{rules} rules, {version}, ".format(**facts[name]) if "version" in facts[name] else ""
@@ -83,16 +81,17 @@ def _shown(item: Finding) -> str:
     return f"{path}:{item.line}:{item.column}: {item.code} {item.severity}: {item.message}{about}"
 
 
-def _facts(home: Home, name: str, memory: PatternMemory) -> dict[str, Any]:
-    """What there is to say of rules that load: how many, their version, and fields to calibrate again."""
+def _facts(home: Home, name: str, memory: PatternMemory) -> tuple[dict[str, Any], Sequence[Finding]]:
+    """What there is to say of rules that load: how many, their version, and fields to calibrate again, with findings
+    on those."""
     rules = load_rules(home.rules, home.task(name), memory.compiled)
     facts: dict[str, Any] = {"rules": len(rules.rules), "version": rules.digest}
-    try:
-        measured = Policy.load(home.models / name / "policy.json").versions.get("rules") or {}
-    except CascadeError:
-        return facts  # nothing is calibrated yet; `cascade serve` says so
-    stale = [field for field, version in rules.field_digests.items() if measured.get(field) != version]
-    return {**facts, "calibrate": stale}
+    policy = measured_policy(home, name)
+    if policy is None:
+        return facts, ()
+    report = Report()
+    facts["calibrate"] = report_standing(home, rules, policy, report)
+    return facts, report.findings
 
 
 @click.command()

@@ -23,7 +23,7 @@ from gateway.tiers.rules.finders import (
     PositionFinder,
 )
 from gateway.tiers.rules.normalising import Validator, bound
-from gateway.tiers.rules.patterns import Compiled, PatternProblem, compile_pattern, expand
+from gateway.tiers.rules.patterns import Compiled, PatternProblem, compile_pattern, expand, located
 from gateway.tiers.rules.scope import Scope
 from gateway.tiers.rules.table import Table
 from gateway.tiers.rules.words import WordsFinder, index_words
@@ -240,7 +240,7 @@ class Compiler:
             self._closure.append(f"{key}={expanded}")
             return self._compiled(expanded)
         except PatternProblem as error:
-            raise self._error(rule, key, str(error)) from error
+            raise self._error(rule, key, str(located(error, source, self._library))) from error
 
     def _error(self, rule: schema.Rule, key: str, message: str) -> RuleFileError:
         return RuleFileError(

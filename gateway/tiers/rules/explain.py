@@ -22,7 +22,7 @@ from gateway.tiers.rules.finders import (
     PositionFinder,
 )
 from gateway.tiers.rules.loading import RuleSet
-from gateway.tiers.rules.patterns import Compiled
+from gateway.tiers.rules.patterns import Compiled, quoted
 from gateway.tiers.rules.schema import AgreementRule, Lines
 from gateway.tiers.rules.scope import MAX_MATCHES, MAX_VALUE_CHARS, Scope, value_span
 from gateway.tiers.rules.text import Text
@@ -142,6 +142,11 @@ def _shown(text: str) -> str:
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
+def _written(pattern: str | None) -> str:
+    """A pattern as its file has it."""
+    return quoted("" if pattern is None else pattern if len(pattern) <= _SHOWN else f"{pattern[:_SHOWN]}…")
+
+
 def _about(lines: Lines | None) -> str:
     if lines is None:
         return "the text"
@@ -154,6 +159,7 @@ class _Explainer:
     def __init__(self, rules: RuleSet, rule: CompiledRule, text: Text, budget: Budget) -> None:
         self._rules = rules
         self._rule = rule
+        self._spec = rule.spec
         self._text = text
         self._budget = budget
 
@@ -190,12 +196,14 @@ class _Explainer:
             if (match is not None) is wanted:
                 continue
             if match is None:
-                return Reason("document", f"require.document is nowhere in the text: {_shown(pattern.pattern)}")
+                return Reason(
+                    "document", f"require.document is nowhere in the text: {_written(self._spec.require.document)}"
+                )
             return Reason("document", f"forbid.document is in the text: {_shown(match[0])}", self._line(match.start()))
         if scope.after is not None:
             region = self._text.region(scope.lines)
             if not scope.after.search(self._text.text, *region, timeout=self._budget.left()):
-                return Reason("scope", f"after is not found in {_about(scope.lines)}: {_shown(scope.after.pattern)}")
+                return Reason("scope", f"after is not found in {_about(scope.lines)}: {_written(self._spec.after)}")
         return None
 
     def _line(self, offset: int) -> int:
@@ -275,7 +283,8 @@ class _Explainer:
             elif finder.contain and not finder.contain.search(
                 self._text.text, begin, finish, timeout=self._budget.left()
             ):
-                yield Reason("evidence", f"the block does not contain {_shown(finder.contain.pattern)}", line + 1)
+                contain = _written(getattr(self._spec, "contain", None))
+                yield Reason("evidence", f"the block does not contain {contain}", line + 1)
             else:
                 yield from self._judged(finder.scope, line, (begin, finish))
         if none:

@@ -22,7 +22,7 @@ from gateway.tiers.rules.filter_schema import (
     WordsFilter,
 )
 from gateway.tiers.rules.languages import foreign_language
-from gateway.tiers.rules.patterns import Compiled, PatternProblem, compile_pattern, expand
+from gateway.tiers.rules.patterns import Compiled, PatternProblem, compile_pattern, expand, located
 from gateway.tiers.rules.schema import Lines
 from gateway.tiers.rules.text import Text
 
@@ -184,7 +184,7 @@ def compile_filter(spec: Filter, library: Mapping[str, str]) -> tuple[CompiledFi
             closure.append(expanded)
             return compile_pattern(expanded)
         except PatternProblem as error:
-            raise PatternProblem(error.kind, f"filter {spec.id}: {key}: {error}") from error
+            raise PatternProblem(error.kind, f"filter {spec.id}: {key}: {located(error, source, library)}") from error
 
     check: _Check
     match spec:

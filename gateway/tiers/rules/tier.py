@@ -27,6 +27,8 @@ from gateway.tiers.rules.strikes import RuleKey, Strikes
 from gateway.tiers.rules.text import Text
 from gateway.values import warm_up
 
+#: On a longer text running out of time is counted and escalates the field, but is no strike against the rule.
+STRIKE_CHARACTERS = 2_000
 _log = logging.getLogger(__name__)
 
 #: A rule is tried again when something other than its own matching may have used its time: a pause of the interpreter
@@ -239,14 +241,16 @@ class RulesTier:
                 if budget.used_up():
                     budget.charge_overrun()
                     break
-        self._out_of_time(rule, budget)
+        self._out_of_time(rule, budget, len(text.text))
         return RuleRun(rule, "timeout")
 
-    def _out_of_time(self, rule: CompiledRule, budget: Budget) -> None:
+    def _out_of_time(self, rule: CompiledRule, budget: Budget, characters: int) -> None:
         with self._lock:
             self.timeouts[rule.source] += 1
-        # A rule is not to blame for what those before it, or other threads, have left of its time.
-        if budget.ran_away() and self.strikes.add(_key(rule)):
+        # A rule is not to blame for what those before it, or other threads, have left of its time; nor for a long text,
+        # which takes an honest pattern long too.
+        to_blame = budget.ran_away() and characters <= STRIKE_CHARACTERS
+        if to_blame and self.strikes.add(_key(rule)):
             _log.error(
                 "a rule keeps running out of time and is set aside until it is edited",
                 extra=facts(task=self.rules.task.name, rule=rule.source),

@@ -42,8 +42,9 @@ def test_the_headline_and_the_tables(url: str) -> None:
     assert result.exit_code == 0, result.output
     lines = [line.split() for line in result.output.splitlines()]
     assert ["requests", "answered", "10"] in lines
-    assert ["cost", "of", "1,000", "requests", "400", "USD"] in lines
-    assert ["reached", "the", "large", "tier", "20.0", "%"] in lines
+    assert ["cost", "of", "a", "million", "requests", "400,000", "USD"] in lines
+    assert ["reached", "the", "large", "tier", "(p)", "20.0", "%"] in lines
+    assert "only when the machines become fewer" in " ".join(result.output.split())
     assert ["bills", "shop", "0.0", "%", "100.0", "%", "50.0", "%", "50.0", "%"] in lines
 
 
@@ -51,6 +52,8 @@ def test_json_is_one_object(url: str) -> None:
     result = CliRunner().invoke(main, ["cost", "--url", url, "--key", KEY, "--json"])
     [line] = result.output.splitlines()
     assert json.loads(line)["total"]["money"][0]["saved_share"] == 0.7
+    assert '"answered": 10,' in line
+    assert '"rejected": 50}' in line
 
 
 def test_watching_shows_what_happened_since(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +79,7 @@ def test_watching_shows_what_happened_since(url: str, monkeypatch: pytest.Monkey
     ("arguments", "said"),
     [
         (["--url", "http://127.0.0.1:1"], "does not answer"),
-        (["--key", "another"], "answered 401"),
+        (["--key", "another"], "/metrics answered 401: it takes a key with the role admin (--key"),
         (["--url", "nonsense"], "does not answer"),
     ],
 )

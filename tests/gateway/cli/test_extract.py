@@ -228,6 +228,8 @@ def test_results_come_as_lines_are_read_and_ctrl_c_keeps_them(home):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # A suite that runs in the background of a shell would hand on that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     with process:
         for name in ("a", "b"):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,12 @@ from click.testing import CliRunner, Result
 
 from gateway.cli.main import main
 from gateway.evaluation.dataset import text_digest
-from gateway.policy import Policy
+from gateway.home import Home
+from gateway.loaded import link, read_task
+from gateway.policy import Policy, Threshold
 from gateway.task import load_task
 from gateway.tiers.rules import RulesTier
+from gateway.trust import field_identities, rule_digests
 
 RULES = r"""
 field: total
@@ -25,6 +30,7 @@ rules:
     examples: [{text: TOTAL 9.00, value: "9.00"}, {text: SUM 9.00, value: null}]
   - {id: any, kind: pattern, pattern: '\d+\.\d\d', priority: 1, unless: [labelled]}
 """
+CERTIFIED = Threshold(0.5, True, 90, 1, 100, 0.05)
 EXAMPLE = 'examples: [{text: "9.00", value: "9.00"}]'
 TEXTS = {"a": ("TOTAL 9.00", "9.00"), "b": ("1.00 or TOTAL 2.00", "1.00"), "c": ("3.00", "3.00")}
 
@@ -73,16 +79,74 @@ def test_check_says_where_a_rule_is_wrong(home: Path) -> None:
     assert (finding["code"], finding["line"], finding["column"], finding["rule"]) == ("R030", 9, 12, "total/labelled")
 
 
-def test_check_says_what_must_be_calibrated_again(home: Path) -> None:
-    assert "R090" not in run(home, "check").stdout
-    tier = RulesTier.load(home / "rules", load_task(home / "rules" / "bills" / "task.yaml"))
-    versions = {"rules": {**tier.field_versions, "total": "sha256:of-other-rules"}}
-    Policy("bills", thresholds={}, versions=versions).save(home / "models" / "bills" / "policy.json")
-    result = run(home, "check")
-    assert result.exit_code == 0
-    assert "bills: R090 rules of total are not those" in result.stdout
-    assert "rules of shop" not in result.stdout
+def calibrate(home: Path, thresholds: Mapping[str, Mapping[str, Mapping[float, Threshold]]] | None = None) -> None:
+    """Write the policy that a calibration of the home as it is now would make."""
+    spec = load_task(home / "rules" / "bills" / "task.yaml")
+    tier = RulesTier.load(home / "rules", spec)
+    versions = {
+        "rules": tier.field_versions,
+        "rule_digests": rule_digests(tier.rules),
+        "fields": field_identities(spec),
+    }
+    if thresholds is None:
+        thresholds = {"rules+student+large": {name: {0.9: CERTIFIED} for name in spec.fields}}
+    Policy("bills", thresholds=thresholds, versions=versions).save(home / "models" / "bills" / "policy.json")
+
+
+def standing(home: Path) -> tuple[list[str], list[str]]:
+    """What ``check`` says of the policy, as text; and what ``/readyz`` would."""
+    lines = run(home, "check").stdout.splitlines()
+    task = link(read_task(Home(home), "bills"), {})
+    return [line for line in lines if " R09" in line], [*task.problems, *task.notes]
+
+
+NEW = "  - {id: new, kind: anchor, label: DUE, examples: [{text: DUE 1.00, value: '1.00'}]}\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "place", "message"),
+    [
+        ("total.yaml", RULES, RULES + NEW, "total.yaml:12:5", "total/new added since policy.json was calibrated; sho"),
+        ("total.yaml", "label: TOTAL", "label: TOTAL|DUE", "total.yaml:4:5", "total/labelled changed"),
+        ("total.yaml", RULES.splitlines()[-1], "", "total.yaml:4:3", "total/any removed"),
+        ("task.yaml", "money}", "number}", "task.yaml:1:10", "field total: not as policy.json was calibrated"),
+        ("task.yaml", "shop: {}", "shop: {quality: 0.95}", "task.yaml:1:1", "shop: no target of 0.95 or more"),
+        ("task.yaml", "fields:", "tiers: [rules, student]\nfields:", "task.yaml:1:8", "total: no target of 0.9"),
+    ],
+)
+def test_check_says_what_is_not_as_calibrated_where_it_stands_and_as_readyz_does(
+    home: Path, file: str, old: str, new: str, place: str, message: str
+) -> None:
+    calibrate(home)
+    assert standing(home) == ([], [])
+    path = home / "rules" / "bills" / file
+    before = path.read_text()
+    assert old in before
+    path.write_text(before.replace(old, new))
+    found, ready = standing(home)
+    assert any(line.startswith(f"{home}/rules/bills/{place}: R09") and message in line for line in found), found
+    assert sorted(line.partition(" warning: ")[2].partition(" [")[0] for line in found) == sorted(ready)
+    *findings, counts = run(home, "check").stdout.splitlines()
+    assert counts.endswith(f", 0 errors, {len(findings)} warnings")
+    quiet = run(home, "check", "--ignore", "R090", "--ignore", "R091").stdout
+    assert "R09" not in quiet
+
+
+def test_check_names_the_fields_to_calibrate_again(home: Path) -> None:
+    calibrate(home)
+    assert json.loads(run(home, "check", "--json").stdout)["bills"]["calibrate"] == []
+    (home / "rules" / "bills" / "total.yaml").write_text(RULES + NEW)
     assert json.loads(run(home, "check", "--json").stdout)["bills"]["calibrate"] == ["total"]
+
+
+def test_one_variant_that_certifies_a_field_is_enough_for_check(home: Path) -> None:
+    calibrate(home)
+    path = home / "models" / "bills" / "policy.json"
+    policy = Policy.load(path)
+    replace(policy, thresholds={}, variants=(policy,)).save(path)
+    assert "R091" not in run(home, "check").stdout
+    replace(policy, thresholds={}).save(path)
+    assert run(home, "check").stdout.count("R091") == 2
 
 
 def test_a_task_file_that_cannot_be_read_is_a_finding(home: Path) -> None:

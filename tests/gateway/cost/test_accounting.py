@@ -36,6 +36,7 @@ def test_energy_and_emissions_come_from_all_cpu_and_gpu_seconds(usage: Usage) ->
     assert cost.overhead_seconds == pytest.approx(0.05)
     assert cost.amount == pytest.approx(0.1 + 2.0 + 0.05)
     assert cost.energy_joules == pytest.approx((0.15 * 10 + 0.2 * 100) * 1.5)
+    assert cost.energy_joules is not None
     assert cost.co2e_grams == pytest.approx(cost.energy_joules * 360 / 3.6e6)
     assert cost.provisioned is None
     # A second of the GPU weighs as much as ten of the CPU, which is what it costs.

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,12 +65,36 @@ def test_an_idle_machine_makes_each_request_dearer(machine: Machine, clock: Cloc
 
 
 def test_the_request_that_works_more_bears_more(machine: Machine, clock: Clock) -> None:
-    clock.now += 10
-    machine.charge(1.0, "USD")
-    small, large = machine.charge(0.1, "USD"), machine.charge(0.2, "USD")
-    assert small is not None
-    assert large is not None
-    assert large / small == pytest.approx(2 * 1.1 / 1.3, rel=1e-6)
+    total = {0.1: 0.0, 0.2: 0.0}
+    for work in [0.1, 0.2] * 500:
+        clock.now += 1
+        total[work] += machine.charge(work, "USD") or 0.0
+    assert total[0.2] / total[0.1] == pytest.approx(2, rel=0.01)
+    assert sum(total.values()) == pytest.approx(1000 * HOUR / 3600, rel=0.01)
+
+
+def test_a_burst_after_a_quiet_hour_does_not_charge_the_hour_again_and_again(machine: Machine, clock: Clock) -> None:
+    clock.now += 1800
+    charged = [machine.charge(0.01, "USD") or 0.0 for _ in range(100)]
+    assert charged[0] == pytest.approx(HOUR / 2)
+    assert sum(charged) == pytest.approx(HOUR / 2)
+
+
+@given(steps=st.lists(st.tuples(st.floats(0, 5000), st.floats(0, 10)), max_size=60), machines=st.integers(1, 3))
+def test_no_second_of_the_machine_is_charged_twice(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[float, float]], machines: int
+) -> None:
+    """However requests come and to whichever process of the service."""
+    clock = Clock()
+    path = tmp_path_factory.mktemp("usage") / "usage"
+    with ExitStack() as stack:
+        workers = [stack.enter_context(Usage(path, clock=clock)) for _ in range(machines)]
+        service = [Machine(usage, 1.0, "USD", 2, clock=clock) for usage in workers]
+        began, total = clock.now, 0.0
+        for index, (gap, work) in enumerate(steps):
+            clock.now += gap
+            total += service[index % machines].charge(work, "USD") or 0.0
+            assert total <= (clock.now - began) * (1 + 1e-9) + 1e-6
 
 
 def test_utilisation_is_the_requests_part_of_the_cores_of_the_last_hour(machine: Machine, clock: Clock) -> None:

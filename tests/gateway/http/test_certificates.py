@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.cli.serve import announcement
 from gateway.home import Home
 from gateway.policy import Policy, Threshold, all_chains, chain_name
+from gateway.settings import Settings
 from gateway.tiers.rules.tier import RulesTier
 from gateway.trust import field_identities
 
@@ -97,6 +99,26 @@ def test_a_field_that_is_another_one_is_accepted_from_no_tier(serve, calibrated,
     found = fields(service)
     assert (found["total"]["state"], found["total"]["guarantee"]) == ("review", None)
     assert (found["shop"]["state"], found["shop"]["guarantee"]) == ("accepted", 0.9)
+
+
+def test_tiers_that_certify_too_little_for_a_field_are_noted_and_degrade_nothing(serve, calibrated, home):
+    thresholds = {chain_name(chain): {"shop": {0.9: EASY}, "total": {0.9: EASY}} for chain in all_chains()}
+    low = {"shop": {0.8: EASY, 0.9: replace(EASY, certified=False)}, "total": {0.9: EASY}}
+    calibrated(thresholds={**thresholds, "rules+student": low})
+    assert tiers_note(serve()) == []
+    path = home.rules / "bills" / "task.yaml"
+    path.write_text(path.read_text() + "tiers: [rules, student]\n")
+    service = serve()
+    note = "shop: no target of 0.9 or more is certified for rules+student; its answers stay in review"
+    assert (tiers_note(service), problems(service)) == ([note], [])
+    assert {name: found["state"] for name, found in fields(service).items()} == {"shop": "review", "total": "accepted"}
+    assert f"  note    {note}" in announcement(home, service.engine, Settings(), 8000).splitlines()
+
+
+def tiers_note(service):
+    report = service.client.get("/readyz").json()
+    assert report["status"] == "ready"
+    return [note for note in report["tasks"]["bills"]["notes"] if "certified" in note]
 
 
 def test_options_concern_the_fields_that_are_read_with_them(serve, calibrated, home):

@@ -37,11 +37,11 @@ def check_task(rules_dir: Path, task_name: str, memory: PatternMemory | None = N
     task = _read_task(directory / "task.yaml", task_name, report)
     if task is None:
         return list(report.findings)
-    library, places = read_library(rules_dir / "library", report)
+    library = read_library(rules_dir / "library", report)
     patterns = PatternChecks(library, report, clock, memory)
-    patterns.library(places)
+    patterns.library(library.places)
     lookups = LookupChecks(directory, report, task.options)
-    checks = FieldChecks(library, patterns, lookups, report, clock)
+    checks = FieldChecks(library.names, patterns, lookups, report, clock)
     fields: dict[str, list[LintedRule]] = {}
     for name, field in task.fields.items():
         path = directory / f"{name}.yaml"
@@ -59,7 +59,7 @@ def check_task(rules_dir: Path, task_name: str, memory: PatternMemory | None = N
         if path.name not in known:
             report.add("R022", path, f"the task has no field of this name; it has {', '.join(task.fields)}")
     if (directory / FILTERS_FILE).exists():
-        check_filters(directory / FILTERS_FILE, library, patterns, report, clock)
+        check_filters(directory / FILTERS_FILE, library.names, patterns, report, clock)
     lookups.unused()
     try_examples(task, fields, report, clock)
     return list(report.findings)

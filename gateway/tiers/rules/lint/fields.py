@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from gateway.tiers.rules.lint.findings import Place, Report
 from gateway.tiers.rules.lint.library import PatternChecks, patterns_of
 from gateway.tiers.rules.lint.lookups import LookupChecks
 from gateway.tiers.rules.lint.reading import read_as, read_yaml
+from gateway.tiers.rules.patterns import PatternProblem
 from gateway.values import ValueOptions, canonical
 
 _RULE: TypeAdapter[Any] = TypeAdapter(schema.Rule)
@@ -46,7 +47,10 @@ class FieldChecks:
         self._report = report
 
     def check(self, path: Path, field: FieldSpec, options: ValueOptions) -> list[LintedRule]:
-        """The rules of a field that can be used, in the order they are tried; all else becomes findings."""
+        """The rules of a field that can be used, in the order they are tried; all else becomes findings.
+
+        Where some cannot, agreements that may wait for them are left out: their examples say nothing then.
+        """
         file = read_yaml(path, self._report)
         if file is None:
             return []
@@ -80,9 +84,10 @@ class FieldChecks:
                 found.append(LintedRule(compiled, place))
         found.sort(key=lambda item: -item.compiled.spec.priority)
         self._check_names(found, ids)
-        self._check_agreements(found, len(found) == len(raw["rules"]))
+        complete = len(found) == len(raw["rules"])
+        self._check_agreements(found, complete)
         self._check_same(found)
-        return found
+        return found if complete else [item for item in found if not _lacks_voters(item.compiled.spec, found)]
 
     def _compile(self, rule: schema.Rule, place: Place, path: Path, field: FieldSpec) -> CompiledRule | None:
         usable = True
@@ -107,6 +112,8 @@ class FieldChecks:
             return Compiler(str(path), field, self._library, opened, self._patterns.compiled).compile(rule)
         except RuleFileError as error:
             key = str((error.detail or {}).get("key", ""))
+            if isinstance(error.__cause__, PatternProblem) and self._patterns.flawed:
+                return None  # what the file states was checked: it is a recogniser that a default names
             message = error.message.removeprefix(f"{path}: rule {rule.id}: ")
             self._report.at("R035" if key == "replace" else "R016", place.at(*key.split(".")), message)
             return None
@@ -151,3 +158,10 @@ class FieldChecks:
             before = first.setdefault(evidence, spec.id)
             if before != spec.id:
                 self._report.at("R050", item.place, f"says the same as rule {before}, which is tried before it")
+
+
+def _lacks_voters(spec: schema.Rule, usable: Sequence[LintedRule]) -> bool:
+    """Whether a rule is an agreement of others that cannot all be used."""
+    if not isinstance(spec, schema.AgreementRule):
+        return False
+    return spec.of is None or not {item.compiled.spec.id for item in usable} >= set(spec.of)

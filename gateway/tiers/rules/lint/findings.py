@@ -75,6 +75,9 @@ CODES: Mapping[str, Code] = {
     "R063": Code("error", "lookup value is no value of the type"),
     "R064": Code("warning", "lookup file is not used"),
     "R065": Code("warning", "lookup file is empty"),
+    # What the policy measured
+    "R090": Code("warning", "not as policy.json was calibrated"),
+    "R091": Code("warning", "no target is certified for the task's tiers"),
 }
 
 #: The code of a directory that is left out because it is a copy of another task's.
@@ -89,9 +92,9 @@ def copy_message(task: str) -> str:
     )
 
 
-#: Information, neither error nor warning: printed by ``cascade rules check`` alone.
+#: Codes of what the files of a task and its policy.json say of each other: found by ``cascade rules check`` alone.
 CALIBRATE = "R090"
-INFORMATION: Mapping[str, str] = {CALIBRATE: "rules changed since they were measured"}
+UNCERTIFIED = "R091"
 
 
 @dataclass(frozen=True, order=True)

@@ -15,7 +15,7 @@ from gateway.tiers.rules.lint.findings import Place, Report
 from gateway.tiers.rules.lint.memory import PatternFacts, PatternMemory
 from gateway.tiers.rules.lint.probing import Probe, Prober
 from gateway.tiers.rules.lint.reading import read_as, read_yaml
-from gateway.tiers.rules.patterns import Compiled, PatternProblem, expand
+from gateway.tiers.rules.patterns import Compiled, PatternProblem, expand, located, names_in
 from gateway.tiers.rules.schema import LibraryFile, Recogniser, RuleBase
 from gateway.tiers.rules.syntax import Node
 
@@ -27,6 +27,8 @@ _CODES = {
     "syntax": "R030",
     "duplicate": "R020",
 }
+#: Recognisers name each other five deep at most (R026): following them further says nothing new.
+_MOST_NAMED = 10
 #: No text that rules read has these; line feeds, carriage returns and tabs it may have.
 _CONTROL = regex.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _ESCAPES = {
@@ -41,24 +43,39 @@ _RECOGNISER: TypeAdapter[Any] = TypeAdapter(Recogniser)
 
 
 class Library(NamedTuple):
-    """All names that rules may use, with the built-in ones, and where the patterns of a library's own stand."""
+    """All names that rules may use, with the built-in ones, and where the patterns of a library's own stand.
+
+    ``lost`` are names that a file has but without a pattern that can be read; ``whole`` is false where a file could not
+    be read at all, so that nobody knows which names it has.
+    """
 
     names: dict[str, str]
     places: dict[str, Place]
+    lost: frozenset[str] = frozenset()
+    whole: bool = True
 
 
 def read_library(directory: Path, report: Report) -> Library:
     """The shared library; what is wrong with its files becomes findings."""
     own: dict[str, str] = {}
     places: dict[str, Place] = {}
-    for path in sorted(directory.glob("*.yaml")):
+    lost: set[str] = set()
+    whole = True
+    try:
+        paths = sorted(path for path in directory.iterdir() if path.suffix == ".yaml") if directory.exists() else []
+    except OSError as error:
+        report.add("R001", directory, f"cannot be read: {error.strerror}")
+        paths, whole = [], False
+    for path in paths:
         place = read_yaml(path, report)
         if place is None:
+            whole = False
             continue
         raw = place.yaml.value
         recognisers = raw.get("recognisers") if isinstance(raw, dict) else None
         if not isinstance(recognisers, dict):
             read_as(_LIBRARY, raw, place, report)
+            whole = False
             continue
         read_as(_LIBRARY, {**raw, "recognisers": {}}, place, report)
         for name, item in recognisers.items():
@@ -71,28 +88,51 @@ def read_library(directory: Path, report: Report) -> Library:
             elif recogniser is not None:
                 own[name] = recogniser.pattern
                 places[name] = inside.at("pattern")
-    return Library({**BUILT_IN, **own}, places)
+            else:
+                lost.add(name)
+    return Library({**BUILT_IN, **own}, places, frozenset(lost), whole)
 
 
 class PatternChecks:
-    """Checks patterns; what is wrong inside a recogniser is said once, where the recogniser stands."""
+    """Checks patterns; what is wrong inside a recogniser is said once, where the recogniser stands: patterns that use
+    it cannot be used either, and nothing more is said of them."""
 
-    def __init__(
-        self, library: dict[str, str], report: Report, clock: Clock, memory: PatternMemory | None = None
-    ) -> None:
+    def __init__(self, library: Library, report: Report, clock: Clock, memory: PatternMemory | None = None) -> None:
         self._clock = clock
-        self._library = library
+        self._library = library.names
+        self._whole = library.whole
+        #: Recognisers that are known to be of no use.
+        self._useless: set[str] = set(library.lost)
         self._report = report
         self._prober = Prober()
         self._memory = PatternMemory() if memory is None else memory
         self._said: set[Node] = set()
 
     def library(self, places: Mapping[str, Place]) -> None:
-        """Every recogniser, whether a rule uses it or not."""
-        for name, place in places.items():
-            if self._clock.up:
+        """Every recogniser, whether a rule uses it or not, after those that it names."""
+        seen: set[str] = set()
+
+        def check(name: str, depth: int = 0) -> None:
+            if name in seen or name not in places or depth > _MOST_NAMED:
                 return
-            self.check(self._library[name], place)
+            seen.add(name)
+            for other in names_in(self._library[name]):
+                check(other, depth + 1)
+            if not self._clock.up and self.check(self._library[name], places[name]) is None:
+                self._useless.add(name)
+
+        for name in places:
+            check(name)
+
+    @property
+    def flawed(self) -> bool:
+        """Whether something has been said of the library that keeps patterns from being used."""
+        return bool(self._useless) or not self._whole
+
+    def excused(self, source: str) -> bool:
+        """Whether a pattern cannot be used for want of a recogniser of which something has been said already."""
+        names = names_in(source)
+        return any(name in self._useless or (not self._whole and name not in self._library) for name in names)
 
     def compiled(self, expanded: str) -> Compiled:
         """A pattern with the library's names filled in, compiled.
@@ -110,10 +150,13 @@ class PatternChecks:
             read = f", which is what {escape} is in double quotes" if escape else ""
             self._report.at("R038", place, f"holds a control character ({name}){read}: write it in single quotes")
             return None
+        if self.excused(source):
+            return None
         try:
             known = self._memory.facts(expand(source, self._library))
         except PatternProblem as error:
-            self._report.at(_CODES[error.kind], place, f"{'.'.join(map(str, place.path[-1:]))}: {error}")
+            told = located(error, source, self._library)
+            self._report.at(_CODES[error.kind], place, f"{'.'.join(map(str, place.path[-1:]))}: {told}")
             return None
         self._clock.count(len(known.compiled.pattern))
         for message in known.loose_errors:

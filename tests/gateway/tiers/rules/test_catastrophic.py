@@ -12,7 +12,7 @@ import yaml
 
 from gateway.document import Document
 from gateway.tiers.rules import TimeLimits
-from gateway.tiers.rules.tier import RulesTier
+from gateway.tiers.rules.tier import STRIKE_CHARACTERS, RulesTier
 from tests.gateway.tiers.rules.conftest import Bench
 
 CASES: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("catastrophic.yaml").read_text("utf-8"))
@@ -110,6 +110,16 @@ def test_a_rule_that_keeps_running_out_is_set_aside_until_it_is_edited(
     edited = load(bench, rule("evil", "^a+$"), sound, strikes=tier.strikes)
     assert edited.set_aside == ()
     assert edited.propose([document], ["shop"])[0].timed_out == ()
+
+
+def test_running_out_on_a_long_text_is_counted_but_no_strike(bench: Bench) -> None:
+    tier = load(bench, rule("evil", "^(a|aa)+$"))
+    long = Document("a" * 60 + "!" + "\nb" * STRIKE_CHARACTERS)
+    for _ in range(5):
+        [output] = tier.propose([long], ["shop"])
+        assert output.timed_out == ("shop",)
+    assert tier.timeouts == {"shop/evil": 5}
+    assert tier.set_aside == ()
 
 
 def test_a_rule_whose_time_others_have_used_is_not_to_blame(bench: Bench) -> None:

@@ -46,6 +46,16 @@ from tests.gateway.tiers.rules.conftest import Bench
             None,
             "require.document",
         ),
+        (
+            "total",
+            r"kind: pattern, pattern: '9.00', require: {document: '^\d{3,4}\s?{{money}}'}",
+            "9.00",
+            "document",
+            None,
+            r"nowhere in the text: '^\d{3,4}\s?{{money}}'",
+        ),
+        ("total", r"kind: pattern, pattern: '9.00', after: 'S\d'", "9.00", "scope", None, r"in the text: 'S\d'"),
+        ("shop", r"kind: block, start: NR, contain: '\d{3}'", "x\nNR 1", "evidence", 2, r"does not contain '\d{3}'"),
         ("total", "kind: pattern, pattern: '9.00', forbid: {document: QTY}", "9.00\nqty", "document", 2, "'qty'"),
         (
             "total",
