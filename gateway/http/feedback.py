@@ -22,7 +22,8 @@ from gateway.loaded import LoadedTask
 from gateway.settings import Settings
 
 PATH = "/v1/feedback"
-_VALUE_LIMIT = 20_000
+#: As long as a value of any type may be (``gateway.values.types.longest_value``); texts have no longer ones either.
+_VALUE_LIMIT = 1_000
 _ITEMS_LIMIT = 1_000
 _Value = Annotated[Text, Field(min_length=1, max_length=_VALUE_LIMIT)]
 _EXAMPLE: dict[str, Any] = {"task": "receipts", "request_id": "b1946ac92492d234", "field": "total", "value": "12.50"}

@@ -38,6 +38,8 @@ _SCALED = (
     rf"(?:{FRACTION_SOURCE}|(?:(?!\.)|(?<=[$£€¥]\s?)){FIGURES_SOURCE}(?:{MULTIPLIER_SOURCE}{{1,3}}+(?:{AFTER_SCALE_SOURCE})?)?)"
     r"(?![\w%]|[.,]\d|\s?%)"
 )
+#: Multipliers of amounts alone: $5T, $5 grand.
+_SLANG = r"(?:(?-i:T)|\s{1,3}grand(?!\stotal))(?!\w)"
 _CENTS = rf"(?:\d{{1,2}}|{SMALL_SOURCE})"
 _GAP = r"(?:\s{0,3}|\s?-\s?)"
 # Cents without their name, at the end of what is said: three dollars fifty; $100 and fifty.
@@ -49,14 +51,14 @@ _SIGN = rf"(?:{SIGN_SOURCE}|\b(?=[mn]){SIGN_WORD_SOURCE})?"
 #: A number with a currency before or behind it.
 CURRENCY_AMOUNT_SOURCE = (
     rf"(?<!\w){_SIGN}(?<!\w)"
-    rf"(?:(?:{SYMBOL_SOURCE}|{CODE_SOURCE}(?:\s?\$)?)\s{{0,3}}[-\u2212]?{_SCALED}"
+    rf"(?:(?:{SYMBOL_SOURCE}|{CODE_SOURCE}(?:\s?\$)?)\s{{0,3}}[-\u2212\u2013]?(?:{FIGURES_SOURCE}{_SLANG}|{_SCALED})"
     rf"(?:\s?{CODE_SOURCE}|\s{{1,3}}and\s{{1,3}}{SMALL_SOURCE}{_SAID_LAST})?"
     rf"|(?>{UNSIGNED_SOURCE}){_GAP}(?:{UNIT_SOURCE}(?:{_JOINED}{_CENTS}\s{{1,3}}{SUBUNIT_SOURCE}"
     rf"|{_UNNAMED}{_SAID_LAST})?|{OWNED_SUBUNIT_SOURCE}|{CODE_SOURCE}|{SYMBOL_SOURCE}(?!\s?\d)))"
 )
 _READ_SOURCE = (
-    rf"(?P<sign>[-+\u2212]\s?|(?:minus|negative)\s{{1,3}})?(?:(?:{SYMBOL_SOURCE}|{CODE_SOURCE}(?:\s?\$)?)\s{{0,3}}"
-    rf"(?P<inner>[-\u2212])?(?P<figures>{_SCALED})(?:\s?{CODE_SOURCE}|\s{{1,3}}and\s{{1,3}}(?P<cents>{SMALL_SOURCE}))?"
+    rf"(?P<sign>[-+\u2212\u2013]\s?|(?:minus|negative)\s{{1,3}})?(?:(?:{SYMBOL_SOURCE}|{CODE_SOURCE}(?:\s?\$)?)\s{{0,3}}"
+    rf"(?P<inner>[-\u2212\u2013])?(?:(?P<figures>{FIGURES_SOURCE})(?P<slang>{_SLANG})|(?P<figures>{_SCALED}))(?:\s?{CODE_SOURCE}|\s{{1,3}}and\s{{1,3}}(?P<cents>{SMALL_SOURCE}))?"
     rf"|(?P<number>{UNSIGNED_SOURCE}){_GAP}(?:{UNIT_SOURCE}"
     rf"(?:{_JOINED}(?P<more>{_CENTS})\s{{1,3}}(?P<of>{SUBUNIT_SOURCE})|(?:\s{{1,3}}and)?\s{{1,3}}(?P<cents>{SMALL_SOURCE}))?"
     rf"|(?P<subunit>{OWNED_SUBUNIT_SOURCE})|{CODE_SOURCE}|{SYMBOL_SOURCE}))"
@@ -88,6 +90,8 @@ def _read(text: str, decimal: DecimalMark) -> Decimal | None:
     amount = read_number(group["figures"] or group["number"], decimal)
     if amount is None:
         return None
+    if group["slang"]:
+        amount *= 10**12 if group["slang"] == "T" else 1000
     if group["subunit"]:
         amount *= _share(group["subunit"])
     if group["cents"] or group["more"]:

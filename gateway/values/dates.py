@@ -8,6 +8,7 @@ import functools
 import regex
 
 from gateway.values.ranges import DASH, JOINT_SOURCE, WORD_SOURCE
+from gateway.values.types import LONGEST
 from gateway.values.word_values import read_words
 from gateway.values.words import SMALL_SOURCE
 
@@ -115,11 +116,13 @@ _DAY_OF_MONTH = rf"{_NUMBERED}(?:[\s-]{{1,2}}(?:of\s)?(?:{_MONTH})\b\.?)?"
 # 1-3 March 2018, 1 March to 3 April 2018, 1/3/2018 - 5/3/2018: what stands in front of a range's end, behind its start.
 _RANGE_END = rf"(?<!(?:{_DAY_OF_MONTH}|[\s,/.-](?:19|20)?\d\d)\s?{DASH}\s?|{_DAY_OF_MONTH}{WORD_SOURCE})"
 _RANGE_START = rf"(?!\s?{DASH}\s?(?:\d{{1,4}}[/.-]\d|\d{{1,2}}(?:st|nd|rd|th)?\s(?:{_MONTH})\b|(?:{_MONTH})\b))"
-_YEAR_FOLLOWS = regex.compile(r"(?<=\D\d\d),\s?(?:19|20)\d\d(?!\d)")
+_YEAR_FOLLOWS = regex.compile(rf"(?<=\D\d\d)(?:,\s?|\s(?:{_MONTH})\b\.?,?\s)(?:19|20)\d\d(?!\d)", regex.IGNORECASE)
 _ISO = regex.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# What a date begins with: most places in a text are left after one character.
+_FIRST = r"(?=[\dadefjmnostw])"
 #: Every form of a date, with the day of the week in front of it. Not the half of a range.
 FULL_DATE_SOURCE = (
-    rf"{_WEEKDAY}(?=\d|(?<![^\W_])[a-z]){_RANGE_END}"
+    rf"{_FIRST}{_WEEKDAY}(?=\d|(?<![^\W_])[a-z]){_RANGE_END}"
     f"(?:(?x:{DATE_PATTERN.pattern}\n)|{WRITTEN_DATE_SOURCE}){_RANGE_START}"
 )
 
@@ -160,6 +163,17 @@ def _before() -> regex.Pattern[str]:
     )
 
 
+@functools.cache
+def _day_before() -> regex.Pattern[str]:
+    """Another day in front of one, behind a comma: 28, 29 March 2018."""
+    return regex.compile(rf"{_NUMBERED}(?:[\s-]{{1,2}}(?:{_MONTH})\b\.?)?,\s?\Z", regex.IGNORECASE)
+
+
+def _named(text: str, span: tuple[int, int]) -> bool:
+    """Whether a date begins with the number of its day and has its month in letters."""
+    return text[span[0]].isdecimal() and any(char.isalpha() for char in text[slice(*span)])
+
+
 def _month_number(name: str) -> int:
     # Matching without regard to case lets a dotted capital I stand for i, which folds to i and a combining dot.
     return _MONTHS["".join(char for char in name.casefold() if char.isascii())]
@@ -173,14 +187,18 @@ def parse_date(text: str, *, day_first: bool = True) -> datetime.date | None:
     """The first date in ``text``; ``None`` where it is one end of a range, or one of two to choose from.
 
     Two numbers that could be day or month are read by ``day_first``; where only one order gives a real
-    date, that one is taken. Two-digit years are 1970 to 2069.
+    date, that one is taken. Two-digit years are 1970 to 2069. A text of more than 200 characters is no date.
     """
+    if len(text) > LONGEST:
+        return None
     found = _first_date(text, day_first)
     if found is None:
         return None
     (start, end), date = found
     # January 1 - 03, 2018: what looked like a year of two digits is the last day.
-    if date is None or _YEAR_FOLLOWS.match(text, end) or _before().search(text, max(0, start - _REACH), start):
+    if date is None or (_named(text, found[0]) and _day_before().search(text, max(0, start - _REACH), start)):
+        return None
+    if _YEAR_FOLLOWS.match(text, end) or _before().search(text, max(0, start - _REACH), start):
         return None
     joint = _joint().match(text, end)
     if joint is None:

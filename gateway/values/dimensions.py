@@ -9,13 +9,14 @@ import regex
 
 from gateway.values.numbers import MEASURED_SOURCE, SIGN_SOURCE, SIGN_WORD_SOURCE, read_number, write_number
 from gateway.values.sources import either
-from gateway.values.types import DecimalMark
+from gateway.values.types import LONGEST, DecimalMark
 from gateway.values.units import UNITS, unit_called
 
 #: Symbols that are also words, multipliers or decades (5K, 5B, 1980s): behind a space only.
 _APART = ("A", "B", "J", "K", "N", "h", "s")
 _LETTERS = [name for name in UNITS if len(name) == 1 and name not in _APART]
-_NAMES = [name for name in UNITS if len(name) > 1 and name != "in"]
+# Patterns are matched without regard to letter case.
+_NAMES = {name.casefold() for name in UNITS if len(name) > 1 and name != "in"}
 
 
 # Single letters in their own case: 5M are five million. "In" is a unit where nothing follows it.
@@ -43,8 +44,11 @@ _SIGNIFICANT = 12
 
 
 def parse_dimension(text: str, decimal: DecimalMark = ".") -> str | None:
-    """A quantity in the base unit of what it measures: ``5 km`` and ``5000 m`` are both ``5000 m``."""
-    match = _reader().fullmatch(text.strip())
+    """A quantity in the base unit of what it measures: ``5 km`` and ``5000 m`` are both ``5000 m``.
+
+    ``None`` for what is no quantity or longer than 200 characters.
+    """
+    match = _reader().fullmatch(text.strip()) if len(text) <= LONGEST else None
     if match is None:
         return None
     number, unit = read_number(match["number"], decimal), unit_called(match["unit"])

@@ -44,6 +44,8 @@ IP_SOURCE = (
 # Python takes anything for a zone.
 _ADDRESS = regex.compile(r"[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~-]{1,32})?")
 _NAME = regex.compile(r"[\w-]+")
+_ENCODED = regex.compile(r"%([0-9A-Fa-f]{2})")
+_UNRESERVED = regex.compile(r"[A-Za-z0-9._~-]")
 _MAILTO = regex.compile(r"^mailto:", regex.IGNORECASE)
 _GUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 # 32 characters in a row are taken only where one of them is a digit: letters alone may be words.
@@ -103,7 +105,8 @@ def _url() -> regex.Pattern[str]:
 
 
 def parse_url(text: str) -> str | None:
-    """A URL in the normal form of RFC 3986, 6.2: scheme and host in lower case, no default port, ``/`` for no path.
+    """A URL in the normal form of RFC 3986, 6.2: scheme and host in lower case, no default port, ``/`` for no path, no
+    dot segments, percent-encoding in capitals and only where it is needed.
 
     A name without a scheme is read as ``http``.
     """
@@ -124,7 +127,32 @@ def parse_url(text: str) -> str | None:
         host = f"{host}:{port}"
     query = f"?{parts.query}" if parts.query else ""
     fragment = f"#{parts.fragment}" if parts.fragment else ""
-    return f"{scheme}://{user}{at}{host}{parts.path or '/'}{query}{fragment}"
+    place = f"{scheme}://{user}{at}{host}"
+    normal = f"{place}{_without_dots(_decoded(parts.path)) or '/'}{_decoded(query + fragment)}"
+    # A full stop at the end, once decoded, would be taken for the end of a sentence.
+    return normal if _url().fullmatch(normal) else f"{place}{parts.path or '/'}{query}{fragment}"
+
+
+def _decoded(text: str) -> str:
+    """Percent-encoding in its normal form (RFC 3986, 6.2.2): capitals, and none where a character needs none."""
+    return _ENCODED.sub(
+        lambda match: char if _UNRESERVED.fullmatch(char := chr(int(match[1], 16))) else match[0].upper(), text
+    )
+
+
+def _without_dots(path: str) -> str:
+    """A path without ``.`` and ``..`` (RFC 3986, 5.2.4)."""
+    kept: list[str] = []
+    segments = path.split("/")
+    for number, segment in enumerate(segments):
+        last = number == len(segments) - 1
+        if segment == ".." and len(kept) > 1:
+            kept.pop()
+        if segment not in (".", ".."):
+            kept.append(segment)
+        elif last:
+            kept.append("")
+    return "/".join(kept)
 
 
 def parse_ip(text: str) -> str | None:

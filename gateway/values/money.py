@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import functools
 from decimal import Decimal
+from fractions import Fraction
 
 import regex
 
 from gateway.values.currencies import CODE_SOURCE, SYMBOL_SOURCE, UNIT_SOURCE
+from gateway.values.leftovers import UNREAD_SCALE_SOURCE, contradicted, leaves_numbers
 from gateway.values.numbers import MULTIPLIER_SOURCE, read_figures
-from gateway.values.types import DecimalMark
+from gateway.values.types import LONGEST, DecimalMark
 
 _MINUS = "-\u2212"
+#: A dash in front of an amount is a minus too; one with a space behind it, in a text that says more, parts two clauses.
+_DASH = "\u2013"
 #: What groups digits beside a comma and a full stop. No typist leaves the last six by chance.
 _GROUPING = " \u00a0\u2007\u2009\u202f'\u2019"
 
@@ -46,19 +50,23 @@ _BEFORE = rf"(?:{_CURRENCY}\s{{0,3}})?"
 _BEHIND = rf"(?:\s{{0,3}}(?:{_CURRENCY}|{UNIT_SOURCE}))?"
 # 500/-, 5.-, 5,-- and 5.– say that there are no cents.
 _NO_CENTS = r"(?:/[-=]|[.,][-\u2013\u2014]{1,2})?"
-_SIGN = rf"[{_MINUS}+]\s?"
+_SIGN = rf"(?:[{_MINUS}+]\s?|{_DASH}(?!\s))"
+_LEADING_SIGN = rf"[{_MINUS}+{_DASH}]\s?"
+_LAST = rf"(?P<last>\s?[{_MINUS}](?!\w))"
 _UNSIGNED = rf"{_BEFORE}(?P<inner>{_SIGN})?(?P<figures>{_figures('space')}){_NO_CENTS}(?P<after>\s?[{_MINUS}](?!\w))?"
 _WHOLE_SOURCE = (
-    rf"(?:(?P<sign>{_SIGN})?{_UNSIGNED}{_BEHIND}"
+    rf"(?:(?P<sign>{_LEADING_SIGN})?{_UNSIGNED}{_BEHIND}{_LAST}?"
     rf"|{_BEFORE}\(\s?{_BEFORE}(?P<bracketed>{_figures('gap')}){_NO_CENTS}{_BEHIND}\s?\){_BEHIND})"
 )
 # A letter that scanners take for a nought may be one; what is multiplied is read in whole or not at all.
-_PART_SOURCE = rf"(?<![\w.,])(?P<sign>{_SIGN})?{_UNSIGNED}(?![\do]|{MULTIPLIER_SOURCE})"
+_PART_SOURCE = (
+    rf"(?<![\w.,])(?P<sign>{_SIGN})?{_UNSIGNED}(?:{_BEHIND}{_LAST})?"
+    rf"(?![\do]|{MULTIPLIER_SOURCE}|{UNREAD_SCALE_SOURCE}|(?-i:T)(?!\w)(?<=[$€£¥]\s?[\d.,]++T)|\s{{1,3}}grand(?!\w|\stotal))"
+)
 # Figures that are something else beside an amount: a share, a date, a time.
 _OTHER = regex.compile(
-    r"\d+(?:[.,]\d+)?\s?%|(?<!\d)\d{1,4}([/-])\d{1,2}\1\d{1,4}(?!\d)|(?<!\d)\d\d?:\d\d(?::\d\d)?(?!\d)"
+    r"(?<!\d)\d++(?:[.,]\d++)?\s?%|(?<!\d)\d{1,4}([/-])\d{1,2}\1\d{1,4}(?!\d)|(?<!\d)\d\d?:\d\d(?::\d\d)?(?!\d)"
 )
-_DIGIT = regex.compile(r"\d")
 
 
 @functools.cache
@@ -76,8 +84,11 @@ def parse_money(text: str, decimal: DecimalMark = ".") -> Decimal | None:
 
     Brackets around the whole, and a minus in front or behind, make it negative. A mark with three digits behind and one
     to three in front could part thousands or decimals: ``decimal`` says which; everywhere else the writing does.
-    ``None`` where figures are left over that could belong to the amount or to another one.
+    ``None`` where figures or number words are left over that could belong to the amount or to another one, and for a
+    text of more than 200 characters.
     """
+    if len(text) > LONGEST:
+        return None
     amount = read_plain(text, decimal)
     return read_only(text, decimal) if amount is None else amount
 
@@ -96,13 +107,14 @@ def read_only(text: str, decimal: DecimalMark = ".") -> Decimal | None:
     """The amount in figures that stands in ``text`` among words, where there is just one."""
     rest = _OTHER.sub(" ", text)
     match = _part().search(rest)
-    if match is None or _DIGIT.search(rest, match.end()) or _DIGIT.search(rest, 0, match.start()):
+    if match is None or leaves_numbers(rest, match.span()):
         return None
     bare = match.start() == match.start("figures") and rest[: match.start()].rstrip().endswith("(")
     if bare and rest[match.end() :].lstrip().startswith(")"):
         # A loss or an aside: nothing says.
         return None
-    return _amount(match, decimal)
+    amount = _amount(match, decimal)
+    return None if amount is None or contradicted(rest, abs(Fraction(amount))) else amount
 
 
 def money_of_match(match: regex.Match[str], decimal: DecimalMark = ".") -> Decimal | None:
@@ -119,7 +131,7 @@ def format_money(amount: Decimal, decimal: DecimalMark = ".") -> str:
 
 
 def _amount(match: regex.Match[str], decimal: DecimalMark) -> Decimal | None:
-    signs = [sign.strip() for sign in (match["sign"], match["inner"], match["after"]) if sign]
+    signs = [sign.strip() for sign in (match["sign"], match["inner"], match["after"], match["last"]) if sign]
     return _signed(match["figures"], signs[0] if signs else "+", decimal) if len(signs) < 2 else None
 
 

@@ -9,8 +9,9 @@ from fractions import Fraction
 
 import regex
 
+from gateway.values.leftovers import UNREAD_SCALE_SOURCE, contradicted, leaves_numbers
 from gateway.values.sources import either
-from gateway.values.types import DecimalMark
+from gateway.values.types import LONGEST, DecimalMark
 from gateway.values.word_values import add_rest, read_words
 from gateway.values.words import AFTER_SCALE_SOURCE, DENOMINATORS, PARTS_SOURCE, SCALES, SMALL_ORDINALS, WORDS_SOURCE
 
@@ -23,13 +24,14 @@ FIGURES_SOURCE = (
     r"|\d++(?:[.,]\d++)?+|\.\d++)"
 )
 _LETTERS = {"k": 10**3, "m": 10**6, "mm": 10**6, "mil": 10**6, "mln": 10**6, "mn": 10**6}
-_LETTERS |= {"b": 10**9, "bn": 10**9, "bln": 10**9, "tn": 10**12, "tln": 10**12}
+_LETTERS |= {"b": 10**9, "bn": 10**9, "bln": 10**9, "tn": 10**12, "tln": 10**12, "trn": 10**12, "trln": 10**12}
+_LETTERS |= {"mio": 10**6, "mrd": 10**9}
 _MULTIPLIERS = _LETTERS | SCALES
 _WORD_MULTIPLIER = rf"(?:\s{{1,3}}|-)?(?<!\w\w){either(SCALES)}(?!\w)"
 # Lower-case letters behind a space are units far more often (5 m); G and T are grams, gigabytes and tax codes.
 MULTIPLIER_SOURCE = (
-    r"(?:(?:(?-i:k|m|b|[KMB]|MM)|mil|mln|mn|bl?n|tl?n)(?!\w)"
-    rf"|\s{{1,2}}(?:(?-i:k|[KMB]|MM)|mln|mn|bl?n|tl?n)(?!\w)|{_WORD_MULTIPLIER})"
+    r"(?:(?:(?-i:k|m|b|[KMB]|MM)|mil|mln|mn|mio|mrd|bl?n|tr?l?n)(?!\w)"
+    rf"|\s{{1,2}}(?:(?-i:k|[KMB]|MM)|mln|mn|mio|mrd|bl?n|tr?l?n)(?!\w)|{_WORD_MULTIPLIER})"
 )
 _GLYPHS = "".join(char for char in map(chr, range(0xBC, 0x2190)) if unicodedata.decomposition(char).startswith("<frac"))
 # 3/4, 2 1/2, 1-1/2, 4 fifths, 1 out of 5; some texts part every mark from its neighbours: 7 3 / 4.
@@ -49,7 +51,7 @@ def _unsigned(multiplier: str) -> str:
 
 
 #: A sign touches its number, or has nothing of a sum in front of it: 5 - 7.
-SIGN_SOURCE = r"(?:(?<![\w)+\u2212-])[-+\u2212]|(?<![\w)+\u2212-]\s?)[-+\u2212]\s)"
+SIGN_SOURCE = r"(?:(?<![\w)+\u2212\u2013-])[-+\u2212\u2013]|(?<![\w)+\u2212-]\s?)[-+\u2212]\s)"
 #: A number without its sign; for patterns that put a unit behind it.
 UNSIGNED_SOURCE = _unsigned(MULTIPLIER_SOURCE)
 #: The same without multipliers of a letter, which units of measure have too (5m, 5k).
@@ -61,28 +63,28 @@ _NO_NUMBER = (
 )
 # 2.5 x 10^-3, 2.5 × 10⁶
 _RAISED = "\u2070\u00b9\u00b2\u00b3\u2074-\u2079"
+_RAISED_POWER = rf"[\u207b\u207a]?[{_RAISED}]{{1,3}}"
 _TEN_TO = rf"\s?[x\u00d7]\s?10(?:\^[-+\u2212]?\d{{1,3}}|[\u207b\u207a]?[{_RAISED}]{{1,3}})"
 _FIGURES = (
-    rf"(?:{FRACTION_SOURCE}|{FIGURES_SOURCE}(?:(?:e|\^)[-+\u2212]?\d{{1,3}}|{_TEN_TO}|{MULTIPLIER_SOURCE}{{1,3}}+(?:{AFTER_SCALE_SOURCE})?)?)"
-    r"(?![\w\^]|[.,:/]\d)"
+    rf"(?:{FRACTION_SOURCE}|{FIGURES_SOURCE}(?:(?:e|\^)[-+\u2212]?\d{{1,3}}|{_TEN_TO}|{_RAISED_POWER}|{MULTIPLIER_SOURCE}{{1,3}}+(?:{AFTER_SCALE_SOURCE})?)?)"
+    rf"(?![\w\^{_RAISED}]|[.,:/]\d)"
 )
 #: A sign in words; between two numbers it is no sign: 10 minus 5.
 SIGN_WORD_SOURCE = r"(?:minus|negative)(?<!\d\s{0,3}\w{5,8})\s{1,3}"
 NUMBER_SOURCE = (
-    rf"(?:(?:(?=[\d.+\u2212{_GLYPHS}-])(?<![\w.,\^]|[^\W\d]-|\d[:/]|\d\s/\s){SIGN_SOURCE}?|\b{SIGN_WORD_SOURCE}(?=[\d.])){_FIGURES}"
+    rf"(?:(?:(?=[\d.+\u2212\u2013{_GLYPHS}-])(?<![\w.,\^]|[^\W\d]-|\d[:/]|\d\s/\s){SIGN_SOURCE}?|\b{SIGN_WORD_SOURCE}(?=[\d.])){_FIGURES}"
     rf"|\b(?<!-)(?=[aefhmnoqstz])(?:(?:minus|negative)\s{{1,3}})?(?:{WORDS_SOURCE}{_NO_NUMBER}|half(?![\w-]|\s(?:past|to)\b)))"
 )
 # Figures among words; what is multiplied is read in whole or not at all.
 _ONLY_SOURCE = (
-    rf"(?P<sign>(?<!\w)[-+\u2212])?(?:(?=\d)|(?<!\w)(?=\.))(?P<figures>{FIGURES_SOURCE})"
-    rf"(?![{_GLYPHS}]|{MULTIPLIER_SOURCE})"
+    rf"(?P<sign>(?<!\w)[-+\u2212\u2013])?(?:(?=\d)|(?<!\w)(?=\.))(?P<figures>{FIGURES_SOURCE})"
+    rf"(?![{_GLYPHS}]|{MULTIPLIER_SOURCE}|{UNREAD_SCALE_SOURCE}|\s{{0,3}}(?:grand|gross|score)(?!\w))"
 )
-_DIGIT = regex.compile(r"\d")
-_WHOLE_SOURCE = rf"""(?P<sign>[-+\u2212]\s?|(?:minus|negative)\s{{1,3}})?(?:
+_WHOLE_SOURCE = rf"""(?P<sign>[-+\u2212\u2013]\s?|(?:minus|negative)\s{{1,3}})?(?:
         (?:(?P<whole>\d{{1,6}})[\s-])?(?P<above>\d{{1,3}})\s?/\s?(?P<below>[1-9]\d{{0,2}})
         |(?P<count>\d{{1,6}})\s{{1,3}}(?:(?P<parts>{PARTS_SOURCE})|out\s{{1,3}}of\s{{1,3}}(?P<among>[1-9]\d{{0,5}}))
         |(?P<before>\d{{0,6}})(?P<glyph>[{_GLYPHS}])
-        |(?P<figures>{FIGURES_SOURCE})(?:e(?P<exponent>[-+\u2212]?\d{{1,3}})|\^(?P<power>[-+\u2212]?\d{{1,3}})
+        |(?P<figures>{FIGURES_SOURCE})(?:e(?P<exponent>[-+\u2212]?\d{{1,3}})|\^(?P<power>[-+\u2212]?\d{{1,3}})|(?P<power>{_RAISED_POWER})
             |\s?[x\u00d7]\s?10(?:\^(?P<exponent>[-+\u2212]?\d{{1,3}})|(?P<exponent>[\u207b\u207a]?[{_RAISED}]{{1,3}}))
             |(?P<scales>{MULTIPLIER_SOURCE}{{1,3}}+)(?P<part>{AFTER_SCALE_SOURCE})?)?
         |(?P<words>{WORDS_SOURCE}|half(?:\s{{1,3}}an?)?))"""
@@ -147,13 +149,14 @@ def read_number(text: str, decimal: DecimalMark = ".") -> Fraction | None:
 
 def _scaled(value: Fraction, group: dict[str, str | None]) -> Fraction | None:
     if group["exponent"]:
-        # Compatibility forms: raised digits are digits, and each minus is a hyphen.
-        exponent = int(unicodedata.normalize("NFKC", group["exponent"]).replace("\u2212", "-"))
+        exponent = _exponent(group["exponent"])
         return value * Fraction(10) ** exponent if abs(exponent) <= _LARGEST_POWER else None
     if group["power"]:
-        power = int(group["power"].replace("\u2212", "-"))
+        power = _exponent(group["power"])
         # A power of a long number would take more digits than anybody can use.
-        if abs(power) > _LARGEST_POWER or value == 0 or value.numerator.bit_length() * abs(power) > 4000:
+        if abs(power) > _LARGEST_POWER or value == 0:
+            return None
+        if max(value.numerator, value.denominator).bit_length() * abs(power) > 4000:
             return None
         return value**power
     scale = 1
@@ -161,6 +164,11 @@ def _scaled(value: Fraction, group: dict[str, str | None]) -> Fraction | None:
         scale *= _MULTIPLIERS[name.casefold()]
     value *= scale
     return add_rest(value, scale, group["part"]) if group["part"] else value
+
+
+def _exponent(written: str) -> int:
+    # Compatibility forms: raised digits are digits, and each minus is a hyphen.
+    return int(unicodedata.normalize("NFKC", written).replace("\u2212", "-"))
 
 
 def format_number(value: Fraction) -> str:
@@ -203,14 +211,19 @@ def _leading_zeros(value: Fraction) -> int:
 def parse_number(text: str, decimal: DecimalMark = ".") -> str | None:
     """The number that ``text`` is, else the only one in figures that stands in it, in plain decimals.
 
-    ``None`` where figures are left over: they could belong to the number or to another one.
+    ``None`` where figures or number words are left over, which could belong to the number or to another one, and for a
+    text of more than 200 characters.
     """
+    if len(text) > LONGEST:
+        return None
     value = read_number(text, decimal)
     if value is None:
         match = _only().search(text)
-        if match is None or _DIGIT.search(text, match.end()) or _DIGIT.search(text, 0, match.start()):
+        if match is None or leaves_numbers(text, match.span()):
             return None
         value = Fraction(read_figures(match["figures"], decimal))
+        if contradicted(text, value):
+            return None
         if match["sign"] not in (None, "+"):
             value = -value
     return write_number(value, decimal)

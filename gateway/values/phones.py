@@ -45,6 +45,7 @@ def parse_phone(text: str, region: str | None) -> str | None:
     Without a ``region``, what is not written internationally keeps its national digits: nothing says whose they are.
     A number is taken when its country could have it, not only when it is known to be in use.
     """
+    text = "".join(str(int(char)) if char.isdecimal() else char for char in text)
     written = _WRITTEN.fullmatch(text.strip())
     if written is None:
         return None

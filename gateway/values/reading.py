@@ -18,7 +18,7 @@ from gateway.values.phones import parse_phone
 from gateway.values.tax import parse_tax
 from gateway.values.text import fold_text
 from gateway.values.times import parse_time
-from gateway.values.types import DEFAULT_OPTIONS, ValueOptions, ValueType
+from gateway.values.types import DEFAULT_OPTIONS, ValueOptions, ValueType, longest_value
 
 
 def _date(text: str, options: ValueOptions) -> str | None:
@@ -53,13 +53,34 @@ _READERS: Mapping[ValueType, Callable[[str, ValueOptions], str | None]] = {
 }
 
 
-@functools.lru_cache(maxsize=65536)
 def canonical(kind: ValueType, text: str, *, options: ValueOptions = DEFAULT_OPTIONS) -> str | None:
     """The canonical form of ``text`` read as ``kind``, or ``None`` when it is no such value.
 
     ``docs/values.md`` lists the forms: dates are ISO 8601, amounts lose their currency and get two decimals, texts are
-    folded as :func:`fold_text` says. The canonical form of a canonical form is itself.
+    folded as :func:`fold_text` says. The canonical form of a canonical form is itself. What is longer than
+    :func:`gateway.values.types.longest_value` says is no value, and so is what would have a longer canonical form.
     """
+    longest = longest_value(kind)
+    if longest is None:
+        # Long texts are not kept: they would fill the memory, and folding them is cheap.
+        return _remembered(kind, text, options) if len(text) <= _KEPT else read(kind, text, options)
+    if len(text) > longest:
+        return None
+    value = _remembered(kind, text, options)
+    return None if value is None or len(value) > longest else value
+
+
+#: The longest text that is remembered with its canonical form.
+_KEPT = 1000
+
+
+@functools.lru_cache(maxsize=65536)
+def _remembered(kind: ValueType, text: str, options: ValueOptions) -> str | None:
+    return read(kind, text, options)
+
+
+def read(kind: ValueType, text: str, options: ValueOptions) -> str | None:
+    """:func:`canonical` without its bounds and its memory."""
     return _READERS[kind](text, options)
 
 

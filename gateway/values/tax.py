@@ -54,6 +54,8 @@ _NAMES = {
 #: What a country's numbers begin with where it is not its ISO code.
 _PREFIXES = {"EL": "GR"}
 _PREFIX = regex.compile(r"(?:CHE|[A-Z]{2})(?=[ -]?[A-Z]{0,6}\d)")
+# "Value-added tax" in the languages of Switzerland; the number is the same in each and without it.
+_SWISS_ENDINGS = regex.compile(r"(?:MWST|TVA|IVA|TPV)$")
 
 Check = Callable[[str], str]
 
@@ -95,5 +97,7 @@ def _checked(country: str, *forms: str) -> str | None:
             except exceptions.ValidationError:
                 continue
             compact = "".join(char for char in compact if char.isalnum())
+            if country == "CH":
+                compact = _SWISS_ENDINGS.sub("", compact)
             return country + compact.removeprefix(country)
     return None

@@ -37,7 +37,7 @@ TIME_SOURCE = (
     rf"|\b(?:{_HOUR_NAME})\s?{_HALF_DAY}(?!\w)"
     r"|\b(?:noon|midday|midnight)\b)"
 )
-_TIME_SOURCE = rf"""(?:(?P<hour>\d\d?)(?:[:.h](?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.\d+)?)?)?
+_TIME_SOURCE = rf"""(?:(?P<hour>\d\d?)(?:[:.h](?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d+))?)?)?
         |(?P<military>\d\d)(?P<minutes>\d\d)\s?(?:hours|hrs|h)
         |(?P<part>half|quarter|[a-z\d][a-z\d\s-]*?)(?:\sminutes)?\s(?P<side>past|to)\s(?P<of>[a-z]+|\d\d?)
         |(?P<name>[a-z]+|\d\d?)(?:\s?o['\u2019]?\s?clock)?)
@@ -72,6 +72,8 @@ def _before() -> regex.Pattern[str]:
     return regex.compile(rf"\b(?:between|from)\s{hour}{JOINT_SOURCE}\Z", regex.IGNORECASE)
 
 
+#: How far a place is from UTC.
+_OFFSET = regex.compile(r"\s?[+\u2212-](?:0\d|1[0-4]):?[0-5]\d(?![\d/.:-])")
 #: How far in front of a time the first end of its range can begin.
 _REACH = 40
 
@@ -79,10 +81,15 @@ _REACH = 40
 def parse_time(text: str) -> str | None:
     """The first time of day in ``text`` as ``HH:MM``, or ``HH:MM:SS`` where seconds are given (ISO 8601).
 
-    ``None`` where it is one end of a range, or one of two to choose from.
+    A fraction of a second stays (``18:40:05.9``). ``None`` where it is one end of a range, or one of two to choose
+    from, and where an offset from UTC stands behind it (``18:40+02:00``): a time without one is another.
     """
     found = _search().search(text)
-    if found is None or _before().search(text, max(0, found.start() - _REACH), found.start()):
+    if (
+        found is None
+        or _OFFSET.match(text, found.end())
+        or _before().search(text, max(0, found.start() - _REACH), found.start())
+    ):
         return None
     joint = _joint().match(text, found.end())
     if joint is not None and _after().match(text[joint.end() :]):
@@ -112,11 +119,14 @@ def parse_time(text: str) -> str | None:
             return None
         # 15:30 pm says the same thing twice.
         hour = hour if hour > 12 else hour % 12 + (12 if half == "p" else 0)
-    if hour == 24 and minute == 0 and not int(second or 0):
+    if hour == 24 and minute == 0 and not int(second or 0) and not int(match["fraction"] or 0):
         hour = 0
     if hour > 23:
         return None
-    return f"{hour:02}:{minute:02}" + (f":{int(second):02}" if second else "")
+    if second is None:
+        return f"{hour:02}:{minute:02}"
+    fraction = f"{int(match['fraction'] or 0):0{len(match['fraction'] or '')}}".rstrip("0")
+    return f"{hour:02}:{minute:02}:{int(second):02}" + (f".{fraction}" if fraction else "")
 
 
 def _hour(name: str) -> int:

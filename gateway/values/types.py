@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal, get_args
 
 ValueType = Literal[
@@ -24,6 +26,16 @@ ValueType = Literal[
 ]
 VALUE_TYPES: tuple[ValueType, ...] = get_args(ValueType)
 DecimalMark = Literal[".", ","]
+
+#: How many characters a value may have, as written and in its canonical form. Reading takes longer for longer texts,
+#: and nothing longer is a number, a date or an account number. Text may have any length: folding it takes linear time.
+LONGEST = 200
+_LONGER: Mapping[ValueType, int] = MappingProxyType({"url": 1000, "email": 320})
+
+
+def longest_value(kind: ValueType) -> int | None:
+    """How many characters a value of a type may have; ``None`` where there is no bound."""
+    return None if kind == "text" else _LONGER.get(kind, LONGEST)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+import regex
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -21,7 +23,7 @@ class Unit:
 
 
 # base | factor to it | symbols, parted by spaces | names in the singular, parted by commas. A symbol's letter case
-# counts where two units differ by it (mb: megabit, MB: megabyte).
+# counts where two units differ by it (mb: megabit, MB: megabyte; mW: milliwatt, MW: megawatt).
 _TABLE = """
 m | 1 | m | metre, meter
 m | 1000 | km kms | kilometre, kilometer
@@ -56,17 +58,17 @@ m2 | 9290304/100000000 | sqft ft2 ft² ft^2 sq_ft sq._ft sq_feet | square foot
 m2 | 83612736/100000000 | sqyd yd2 yd² sq_yd sq._yd | square yard
 m2 | 2589988110336/1000000 | sqmi mi2 mi² sq_mi sq._mi | square mile
 l | 1 | l L | litre, liter
-l | 1/1000000 | µl μl | microlitre, microliter
+l | 1/1000000 | µl μl µL μL | microlitre, microliter
 l | 1000 | | kilolitre, kiloliter
 l | 1000000 | | megalitre, megaliter
 l | 1000000000 | | gigalitre, gigaliter
 l | 1/1000000 | mm3 mm³ mm^3 | cubic millimetre, cubic millimeter
 l | 1 | dm3 dm³ | cubic decimetre, cubic decimeter
 l | 1000000000000 | km3 km³ | cubic kilometre, cubic kilometer
-l | 1/10 | dl | decilitre, deciliter
-l | 1/100 | cl | centilitre, centiliter
-l | 1/1000 | ml | millilitre, milliliter
-l | 100 | hl | hectolitre, hectoliter
+l | 1/10 | dl dL | decilitre, deciliter
+l | 1/100 | cl cL | centilitre, centiliter
+l | 1/1000 | ml mL | millilitre, milliliter
+l | 100 | hl hL | hectolitre, hectoliter
 l | 1000 | m3 m³ m^3 cu_m cu._m cbm | cubic metre, cubic meter
 l | 1/1000 | cm3 cm³ cm^3 cc cu_cm | cubic centimetre, cubic centimeter
 l | 28316846592/1000000000 | cuft ft3 ft³ ft^3 cu_ft cu._ft cu_feet | cubic foot
@@ -160,6 +162,7 @@ W | 1000000000 | GW | gigawatt
 W | 1/1000 | mW | milliwatt
 J | 1 | J | joule
 J | 1000 | kJ | kilojoule
+J | 1/1000 | mJ | millijoule
 J | 1000000 | MJ | megajoule
 J | 1000000000 | GJ | gigajoule
 J | 105505585262/100000000 | BTU BTUs | British thermal unit
@@ -173,10 +176,13 @@ J | 4184/1000 | cal | calorie
 J | 4184 | kcal | kilocalorie
 V | 1 | V | volt
 V | 1000 | kV | kilovolt
+V | 1000000 | | megavolt
 V | 1/1000 | mV | millivolt
 A | 1 | A | ampere, amp
+A | 1000000 | | megaampere, megaamp
 A | 1/1000 | mA | milliampere, milliamp
 ohm | 1 | Ω Ω | ohm
+ohm | 1/1000 | mΩ mΩ | milliohm
 ohm | 1000 | kΩ kΩ | kilohm, kiloohm
 ohm | 1000000 | MΩ MΩ | megohm, megaohm
 farad | 1/1000000 | µF μF | microfarad
@@ -195,12 +201,14 @@ A.s | 1 | A.s | coulomb
 A.s | 3600 | Ah | ampere hour, amp hour
 A.s | 3600/1000 | mAh | milliampere hour, milliamp hour
 Hz | 1 | Hz | hertz
+Hz | 1/1000 | | millihertz
 Hz | 1000 | kHz | kilohertz
 Hz | 1000000 | MHz | megahertz
 Hz | 1000000000 | GHz | gigahertz
 Hz | 1000000000000 | THz | terahertz
 Hz | 1/60 | rpm | revolution per minute
 Pa | 1 | Pa | pascal
+Pa | 1/1000 | | millipascal
 Pa | 100 | hPa mbar | hectopascal, millibar
 Pa | 1000 | kPa | kilopascal
 Pa | 1000000 | MPa | megapascal
@@ -265,13 +273,31 @@ def _rows() -> Iterator[tuple[str, Unit]]:
 #: Every written form of a unit.
 UNITS: dict[str, Unit] = dict(_rows())
 UNITS |= _rates(UNITS)
-#: The same without regard to letter case, for what only one unit is called.
-_FOLDED: dict[str, Unit] = {}
-for _name, _unit in reversed(UNITS.items()):
-    _FOLDED[_name.casefold()] = _unit
+#: The written forms that differ in letter case alone.
+_FOLDED: dict[str, tuple[str, ...]] = {}
+for _name in UNITS:
+    _FOLDED[_name.casefold()] = (*_FOLDED.get(_name.casefold(), ()), _name)
+#: Single letters that no other unit has in the other case.
+_FREE_LETTERS = ("J", "V", "W", "l", "°")
+# Symbols as the SI writes them, in the table or not: ML are megalitres, MA megaamperes, S siemens and T teslas. Those
+# that are mistaken more often than meant are not in the table, so that they are no unit.
+_SYMBOL = regex.compile(
+    r"(?:[pn\u00b5\u03bcmcdhkMGT]|da|[PEZ](?=[bgsWJ]))?(?:[mgtlLsAKNWJVSTHFCbB\u03a9\u2126]|Pa|Hz|mol|cd|lm|lx|bar|bit|eV|Wh|Ah|Wb|Bq|Gy|Sv)|Nm|NM"
+)
 
 
 def unit_called(name: str) -> Unit | None:
-    """The unit of this name or symbol; letter case counts where two units differ by it."""
+    """The unit of this name or symbol.
+
+    What is written as a symbol of the SI is that or nothing: ``5 ML`` are not five millilitres. Elsewhere letter case
+    counts only where two units differ by it; of those, a capital M in front chooses the larger (``MHZ``).
+    """
     name = " ".join(name.split())
-    return UNITS.get(name) or _FOLDED.get(name.casefold())
+    if name in UNITS:
+        return UNITS[name]
+    written = _FOLDED.get(name.casefold(), ())
+    if not written or _SYMBOL.fullmatch(name) or (len(name) == 1 and not set(written) & set(_FREE_LETTERS)):
+        return None
+    if len({UNITS[each] for each in written}) > 1:
+        written = tuple(each for each in written if each[0] == "M" == name[0])
+    return UNITS[written[0]] if len({UNITS[each] for each in written}) == 1 else None

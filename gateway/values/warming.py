@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gateway.values.reading import canonical
+from gateway.values.reading import read
 from gateway.values.types import DEFAULT_OPTIONS, ValueOptions, ValueType
 
 #: Values of each type that reach all that is loaded, or compiled, on first use.
@@ -32,4 +32,4 @@ def warm_up(kinds: Iterable[ValueType], options: ValueOptions = DEFAULT_OPTIONS)
     """
     for kind in set(kinds):
         for sample in _SAMPLES.get(kind, ()):
-            canonical.__wrapped__(kind, sample, options=options)
+            read(kind, sample, options)

@@ -25,6 +25,7 @@ _SINGLE_SCALES = {
     "billion": 10**9,
     "trillion": 10**12,
     "quadrillion": 10**15,
+    "quintillion": 10**18,
     "dozen": 12,
     "doz": 12,
     "dz": 12,

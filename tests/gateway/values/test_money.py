@@ -106,6 +106,50 @@ def test_the_task_s_decimal_mark_settles_what_the_writing_leaves_open(text, poin
     assert canonical("money", text, options=ValueOptions(decimal=",")) == comma
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        # Multipliers that are written with amounts.
+        ("$5T", "5000000000000.00"),
+        ("$5 trn", "5000000000000.00"),
+        ("€5 Mrd", "5000000000.00"),
+        ("$5 Mio", "5000000.00"),
+        ("$5 grand", "5000.00"),
+        ("5 quintillion dollars", "5000000000000000000.00"),
+        ("$5 zillion", None),
+        ("5 Milliarden Euro", None),
+        ("about $5T", None),
+        ("about $5 grand", None),
+        ("9.00 T", "9.00"),
+        ("9.00 GRAND TOTAL", "9.00"),
+        ("5.00 gross", "5.00"),
+        # A minus behind the currency, and a dash in front.
+        ("9.00 USD-", "-9.00"),
+        ("9.00€-", "-9.00"),
+        ("9.00 RM -", "-9.00"),
+        ("Refund 9.00 USD-", "-9.00"),
+        ("-9.00 USD-", None),
+        ("\u20139.00", "-9.00"),
+        ("RM \u20139.00", "-9.00"),
+        ("\u2013 $5", "-5.00"),
+        ("\u20135 dollars", "-5.00"),
+        ("Total \u20139.00", "-9.00"),
+        ("Total \u2013 9.00", "9.00"),
+        # Raised digits are no part of an amount.
+        ("$5\u00b2", None),
+        ("about $5\u00bd", None),
+        # Number words that say something else.
+        ("five or 5 dollars", None),
+        ("5 dollars or six", None),
+        ("ten or 5", None),
+        ("five hundred dollars and ten cents ($500.10)", "500.10"),
+        ("five hundred dollars ($600.00)", None),
+    ],
+)
+def test_what_stands_beside_the_figures_counts(text, value):
+    assert canonical("money", text) == value
+
+
 def group(digits: str, mark: str, indian: bool) -> str:
     """Digits in threes from the right, or in the Indian way: the last three, and twos before them."""
     head, tail = digits[:-3], digits[-3:]

@@ -84,6 +84,41 @@ def test_more_written_forms(text, value):
 
 @pytest.mark.parametrize(
     ("text", "value"),
+    [
+        ("10\u207b\u00b3", "0.001"),
+        ("10\u00b2", "100"),
+        ("2\u00b2", "4"),
+        ("about 10\u00b2", None),
+        ("\u20135", "-5"),
+        ("5 Mio", "5000000"),
+        ("5 Mrd", "5000000000"),
+        ("5 quintillion", "5000000000000000000"),
+        ("five quintillion", "5000000000000000000"),
+        ("5 gross", None),
+        ("5 score", None),
+        ("5 grand", None),
+        ("5 zillion", None),
+        ("ten or 5", None),
+        ("5 or six", None),
+        # Longer than any number in use.
+        ("9" * 5000, None),
+        ("1e250", None),
+        (f"0.{'0' * 100}1^-300", None),
+    ],
+)
+def test_powers_multipliers_and_number_words_are_read_or_the_number_is_none(text, value):
+    assert canonical("number", text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("about 10\u207b\u00b3 of", ["10\u207b\u00b3"]), ("5 Mio users", ["5 Mio"])]
+)
+def test_powers_and_multipliers_are_found_whole(find, text, expected):
+    assert [found for found, _ in find("number", text)] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
     [("0.009", "0.009"), ("0,009", "0.009"), ("about 1,5", "1.5"), ("-0.125", "-0.125")],
 )
 def test_a_nought_in_front_says_what_the_mark_is(text, value):

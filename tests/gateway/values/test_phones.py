@@ -81,3 +81,9 @@ def test_every_way_of_writing_a_number_is_that_number(area, exchange, line):
         f"+1{area}{exchange}{line:04}",
     ]
     assert {canonical("phone", text, options=options) for text in written} == {f"+1{area}{exchange}{line:04}"}
+
+
+def test_digits_of_other_scripts_are_digits():
+    arabic = str.maketrans("0123456789", "".join(map(chr, range(0x660, 0x66A))))
+    for written in ("0044 20 7946 0958", "+44 20 7946 0958"):
+        assert canonical("phone", written.translate(arabic)) == "+442079460958"

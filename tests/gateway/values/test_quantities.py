@@ -23,6 +23,26 @@ def test_percentages(text, value):
     assert canonical("percent", text) == value
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("5\u2030", "0.5%"),
+        ("5 per mille", "0.5%"),
+        ("5 per thousand", "0.5%"),
+        ("five basis points", "0.05%"),
+        ("25 bps", "0.25%"),
+        ("8 pieces (BP.ME)", "8%"),
+        ("-5 \u2030", "-0.5%"),
+        ("5 ppm", None),
+        ("5 per million", None),
+        ("5% or 3\u2030", None),
+        ("5% per annum", "5%"),
+    ],
+)
+def test_smaller_shares_than_a_hundredth(text, value):
+    assert canonical("percent", text) == value
+
+
 @pytest.mark.parametrize("text", ["50 people", "#5 of 10", "5 per customer", "100 cents"])
 def test_what_looks_like_a_percentage_and_is_none(find, text):
     assert find("percent", text) == []
@@ -98,6 +118,44 @@ def test_every_base_unit_is_a_unit():
     ],
 )
 def test_more_dimensions(text, value):
+    assert canonical("dimension", text) == value
+
+
+# Symbols of the SI that differ in letter case alone.
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("400 MV", "400 mV"), ("5 MA", "5 mA"), ("5 Mg", "5 mg"), ("5 Mm", "5 mm"), ("5 ML", "5 ml"),
+        ("5 mPa", "5 MPa"), ("5 mHz", "5 MHz"), ("5 mJ", "5 MJ"), ("5 mΩ", "5 MΩ"), ("5 T", "5 t"), ("5 S", "5 s"),
+        ("5 Nm", "5 nm"), ("5 MW", "5 mW"), ("5 MB", "5 mb"), ("5 pA", "5 Pa"), ("5 G", "5 g"), ("5 kN", "5 kn"),
+    ],
+)  # fmt: skip
+def test_letter_case_parts_units(left, right):
+    assert canonical("dimension", right) is not None
+    assert not equal("dimension", left, right)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("5 mJ", "0.005 J"),
+        ("5 mΩ", "0.005 ohm"),
+        ("5 T", None),
+        ("5 S", None),
+        ("5 ML", None),
+        ("5 mw", None),
+        ("500 mL", "0.5 l"),
+        ("25 MM", "0.025 m"),
+        ("5 KG", "5 kg"),
+        ("5 Kg", "5 kg"),
+        ("60 MPH", "26.8224 m/s"),
+        ("20 MPA", "20000000 Pa"),
+        ("5 mhz", "5000000 Hz"),
+        ("100 w", "100 W"),
+        ("5 Feet", "1.524 m"),
+    ],
+)
+def test_letter_case_is_free_where_no_other_unit_is_meant(text, value):
     assert canonical("dimension", text) == value
 
 
