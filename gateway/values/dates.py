@@ -36,7 +36,8 @@ _MONTHS = {
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
 
 # One expression finds every written form; the parser below decides what the groups mean. Digits may not touch
-# further digits on either side, so that part of a telephone number is not taken for a date.
+# further digits on either side, so that part of a telephone number is not taken for a date; but for a year of four
+# figures behind separators, to which scanners glue the time (12/03/201810:22).
 DATE_PATTERN = regex.compile(
     rf"""(?<![\d.,/-])(?:
         (?P<y1>(?:19|20)\d\d)\s?(?P<s1>[-/.])\s?(?P<m1>\d\d?)\s?(?P=s1)\s?(?P<d1>\d\d?)(?!\d)
