@@ -35,6 +35,9 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 _FIELD_KEYS = {"type", "many", "description", "null_means", "quality"}
 _PRICE_KEYS = {"currency", "cpu_second", "gpu_second", "tiers"}
 _TIER_PRICE_KEYS = {"per_call", "input_per_1k"}
+#: Above any price of a second, a call or 1,000 tokens in any currency; sums of such prices stay numbers.
+MOST_PRICE = 1_000_000
+_EXPONENT = re.compile(r"[-+]?\d+[eE][-+]?\d+")
 
 
 NullMeaning = Literal["absent", "unannotated"]
@@ -246,8 +249,9 @@ def _parse_prices(raw: Any, where: str) -> Prices:
         if seconds[name] <= 0:
             raise TaskFileError(f"{where}: prices.{name} must be above 0: a tier of one's own is never free")
     tiers = raw.get("tiers", {})
-    if not isinstance(tiers, dict) or any(tier not in TIERS for tier in tiers):
-        raise TaskFileError(f"{where}: prices.tiers must be a mapping of {', '.join(TIERS)}")
+    models = [tier for tier in TIERS if tier != "rules"]
+    if not isinstance(tiers, dict) or any(tier not in models for tier in tiers):
+        raise TaskFileError(f"{where}: prices.tiers must be a mapping of {', '.join(models)}")
     parsed: dict[TierName, TierPrice] = {}
     for tier, price in tiers.items():
         if not isinstance(price, dict):
@@ -265,8 +269,11 @@ def _parse_prices(raw: Any, where: str) -> Prices:
 
 
 def _price(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
-        raise TaskFileError(f"{where} must be a number, 0 or above, found {value!r}")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MOST_PRICE:
+        # YAML 1.1 takes 1e-5, without a point, for text.
+        exponent = isinstance(value, str) and _EXPONENT.fullmatch(value)
+        hint = " (write 1.0e-5 with a point for 1e-5)" if exponent else ""
+        raise TaskFileError(f"{where} must be a number from 0 to {MOST_PRICE:,}, found {value!r}{hint}")
     return float(value)
 
 

@@ -10,7 +10,7 @@ from deploy.grafana import queries as q
 RULES, ACCEPTED = 'tier="rules"', f'outcome=~"{q.ACCEPTED}"'
 MATCHES = q.increase("cascade_rule_matches_total", q.RANGE, q.TASK, by="task, rule")
 # Whoever reached the large tier was at the student before, where there is one.
-ALONE = f"1 - max({q.escalation(q.RANGE)})"
+ALONE = f"1 - (max({q.escalation(q.RANGE)}) or 0 * ({q.answered(q.RANGE, '')} > 0))"
 
 
 def dashboard() -> Dashboard:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.document import TierName
-from gateway.task import AuthorRules
+from gateway.task import MOST_PRICE, AuthorRules
 from gateway.tiers.rules.schema import Part
 from gateway.values import DecimalMark, ValueType
 
@@ -15,6 +15,7 @@ from gateway.values import DecimalMark, ValueType
 NAME = r"^[a-z][a-z0-9_-]{0,63}$"
 Quality = Annotated[float | int, Field(ge=0.5, lt=1)]
 NullMeaning = Literal["absent", "unannotated"]
+ModelTierName = Literal["student", "large"]
 
 
 class TaskField(Part):
@@ -30,17 +31,23 @@ class TaskField(Part):
 class TaskTierPrice(Part):
     """What a model tier of one's own costs beside its processor time."""
 
-    per_call: float | int = Field(default=0.0, ge=0, description="The price of one document.")
-    input_per_1k: float | int = Field(default=0.0, ge=0, description="The price of 1,000 tokens that it reads.")
+    per_call: float | int = Field(default=0.0, ge=0, le=MOST_PRICE, description="The price of one document.")
+    input_per_1k: float | int = Field(
+        default=0.0, ge=0, le=MOST_PRICE, description="The price of 1,000 tokens that it reads."
+    )
 
 
 class TaskPrices(Part):
     """What work costs."""
 
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description="The currency of all amounts.")
-    cpu_second: float | int = Field(default=1.25e-5, gt=0, description="The price of one second of one processor core.")
-    gpu_second: float | int = Field(default=2e-4, gt=0, description="The price of one second of one GPU.")
-    tiers: dict[TierName, TaskTierPrice] = Field(
+    cpu_second: float | int = Field(
+        default=1.25e-5, gt=0, le=MOST_PRICE, description="The price of one second of one processor core."
+    )
+    gpu_second: float | int = Field(
+        default=2e-4, gt=0, le=MOST_PRICE, description="The price of one second of one GPU."
+    )
+    tiers: dict[ModelTierName, TaskTierPrice] = Field(
         default={}, description="What model tiers cost beside their processor time."
     )
 
