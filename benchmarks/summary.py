@@ -1,6 +1,7 @@
-"""Write the tables of README.md and docs/guarantee.md from the committed result files; none is typed by hand.
+"""Write the tables of README.md, docs/guarantee.md and docs/serving.md from the committed result files; none is typed
+by hand.
 
-python benchmarks/summary.py            rewrites both between their result markers
+python benchmarks/summary.py            rewrites all between their result markers
 python benchmarks/summary.py --check    says whether they are what the result files give
 """
 
@@ -16,6 +17,7 @@ from typing import Any
 import yaml
 
 from benchmarks import guarantee
+from benchmarks.serving import page
 from gateway.files import write_text
 
 ROOT = Path(__file__).parents[1]
@@ -222,16 +224,17 @@ def main() -> int:
     pages = {
         ROOT / "README.md": ("receipts", render()),
         ROOT / "docs" / "guarantee.md": ("guarantee", guarantee.render()),
+        ROOT / "docs" / "serving.md": ("serving", page.render()),
     }
     different = 0
-    for page, (marker, content) in pages.items():
-        text, wanted = placed(page, marker, content)
+    for path, (marker, content) in pages.items():
+        text, wanted = placed(path, marker, content)
         if "--check" not in sys.argv[1:]:
-            write_text(page, wanted)
+            write_text(path, wanted)
         elif wanted == text:
-            print(f"{page.name} is up to date")
+            print(f"{path.name} is up to date")
         else:
-            print(f"{page.name} differs: run python benchmarks/summary.py")
+            print(f"{path.name} differs: run python benchmarks/summary.py")
             different = 1
     return different
 

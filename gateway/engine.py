@@ -15,7 +15,7 @@ from gateway.errors import Overloaded, TierUnavailable
 from gateway.extraction import Outcome
 from gateway.home import Home
 from gateway.inference.base import Inference, TierStatus
-from gateway.inference.batching import FULL
+from gateway.inference.batching import BUSY, FULL
 from gateway.loaded import LoadedTask, link, read_task
 from gateway.telemetry.spans import traced
 
@@ -28,6 +28,9 @@ __all__ = ["DEADLINE_PASSED", "Engine", "LoadedTask", "Request"]
 INLINE_RULES_CHARACTERS = 4_000
 #: Why a tier counts as unavailable when the request's deadline passed before it answered.
 DEADLINE_PASSED = "the deadline passed before it answered"
+#: No model is asked with less time left than this. An event loop keeps time to the millisecond: a wait until the
+#: deadline may end a little before it.
+_LEAST_SECONDS = 0.001
 #: After which a full queue may have room, where nobody knows better.
 _ASK_AGAIN_SECONDS = 1.0
 #: Awaits what may take a while, or gives it up; see :meth:`Engine.extract`.
@@ -42,7 +45,8 @@ class Request:
     whatever it finds. ``budget`` is the most money the request may cost; a tier that is expected to exceed it is not
     asked. ``deadline`` is in seconds from the start: a tier that has not answered by then is given up, as if it were
     unavailable. With ``refusable`` the request is refused while the student's queue is full; otherwise it is answered
-    without the student.
+    without the student. ``most_before`` makes it give way: it is refused while a model it needs has more than so many
+    requests before it.
     """
 
     document: Document
@@ -54,6 +58,7 @@ class Request:
     budget: float | None = None
     deadline: float | None = None
     refusable: bool = False
+    most_before: int | None = None
 
 
 class Following(Protocol):
@@ -137,7 +142,7 @@ class Engine:
         Raises:
             NotCertified: ``strict_quality`` asked for what is not certified.
             UnknownField: for a field the task does not have.
-            Overloaded: the request is ``refusable``, and the student's queue is full.
+            Overloaded: the request is ``refusable``, and the student's queue is full; or it gives way to others.
         """
         if self._accounting is None:
             return await self._extract(task, request, waiting)
@@ -183,11 +188,13 @@ class Engine:
                             self._accounting.meter.exclude(output.work.cpu_seconds)
                     else:
                         left = None if request.deadline is None else request.deadline - (asked - started)
-                        asking = self._ask_within(left, task, tier, request.document, run.open_fields())
+                        asking = self._ask_within(left, task, tier, request, run.open_fields())
                         output = await (asking if waiting is None else waiting(asking))
             except TierUnavailable as error:
                 if request.refusable and tier == "student" and error.detail == FULL:
                     self._refuse_for(error.retry_after or _ASK_AGAIN_SECONDS)
+                if request.most_before is not None and error.detail in (BUSY, FULL):
+                    raise Overloaded(error.message, retry_after=error.retry_after or _ASK_AGAIN_SECONDS) from error
                 run.fail(tier, error.message)
             else:
                 run.absorb(tier, output)
@@ -215,28 +222,35 @@ class Engine:
             raise Overloaded("as many requests as may wait for the student; ask again shortly", retry_after=seconds)
 
     async def _ask_within(
-        self, seconds: float | None, task: LoadedTask, tier: TierName, document: Document, fields: tuple[str, ...]
+        self, seconds: float | None, task: LoadedTask, tier: TierName, request: Request, fields: tuple[str, ...]
     ) -> TierOutput:
-        if seconds is not None and seconds <= 0 and tier != "rules":
+        if seconds is not None and seconds <= _LEAST_SECONDS and tier != "rules":
             raise TierUnavailable(DEADLINE_PASSED)
         if seconds is None:
-            return await self._ask(None, task, tier, document, fields)
+            return await self._ask(None, task, tier, request, fields)
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
-                return await self._ask(seconds, task, tier, document, fields)
+                return await self._ask(seconds, task, tier, request, fields)
         except TimeoutError as error:
             if not limit.expired():
                 raise
             raise TierUnavailable(DEADLINE_PASSED) from error
 
     async def _ask(
-        self, seconds: float | None, task: LoadedTask, tier: TierName, document: Document, fields: tuple[str, ...]
+        self, seconds: float | None, task: LoadedTask, tier: TierName, request: Request, fields: tuple[str, ...]
     ) -> TierOutput:
+        document = request.document
         if tier != "rules":
             version = task.models[tier].version if tier in task.models else None
             outputs = await self._inference.propose(
-                task.spec.name, tier, [document], fields, deadline=seconds, version=version
+                task.spec.name,
+                tier,
+                [document],
+                fields,
+                deadline=seconds,
+                version=version,
+                most_before=request.most_before,
             )
             return outputs[0]
         output = (await asyncio.to_thread(task.trusted.propose, [document], fields))[0]
@@ -275,11 +289,6 @@ class Engine:
             TierUnavailable: nobody can tell: the inference process does not answer.
         """
         return await self._inference.status(name)
-
-    def waiting(self, tier: TierName) -> int:
-        """Requests a model tier has before it; 0 where another process knows."""
-        depths: Mapping[TierName, int] = getattr(self._inference, "depths", {})
-        return depths.get(tier, 0)
 
     async def close(self) -> None:
         """Stop following edits, and let go of the models."""

@@ -19,6 +19,7 @@
     │   ├── UnknownTask                 unknown-task        404
     │   ├── UnknownField                unknown-field       422
     │   ├── UnknownTier                 unknown-tier        422
+    │   ├── UnknownVersion              unknown-version     404
     │   ├── NotCertified                not-certified       422
     │   ├── NotFound                    not-found           404
     │   ├── MethodNotAllowed            method-not-allowed  405
@@ -33,7 +34,8 @@
     │   ├── RuleFileError               invalid-rule        500
     │   ├── UpstreamFileError           invalid-upstreams   500
     │   ├── KeyFileError                invalid-keys        500
-    │   └── PolicyError                 invalid-policy      500
+    │   ├── PolicyError                 invalid-policy      500
+    │   └── DirectoryInUse              directory-in-use    500
     ├── ModelError                      model               503
     │   ├── ModelMissing                model-missing       503
     │   ├── ModelCorrupt                model-corrupt       503
@@ -45,6 +47,8 @@
     ├── Overloaded                      overloaded          503
     ├── TrainingDiverged                training-diverged   500
     ├── ExportRejected                  export-rejected     500
+    ├── PromotionRefused                promotion-refused   409
+    ├── NotComparable                   not-comparable      409
     └── Interrupted                     interrupted         500
 
 HTTP answers use ``{"error": {"code", "message", "detail"?}}`` with ``status``; the command line prints
@@ -207,6 +211,13 @@ class UnknownTier(InputError):
     status = 422
 
 
+class UnknownVersion(InputError):
+    """A task has no such version of its models."""
+
+    code = "unknown-version"
+    status = 404
+
+
 class NotCertified(InputError):
     """``strict_quality`` was asked for and the policy certifies no such target."""
 
@@ -303,6 +314,12 @@ class PolicyError(ConfigurationError):
     code = "invalid-policy"
 
 
+class DirectoryInUse(ConfigurationError):
+    """Another training run works in a directory that this one would write to."""
+
+    code = "directory-in-use"
+
+
 class ModelError(CascadeError):
     """A model cannot be used."""
 
@@ -385,6 +402,20 @@ class ExportRejected(CascadeError):
     """An exported model failed its parity check or quality gate; nothing was published."""
 
     code = "export-rejected"
+
+
+class PromotionRefused(CascadeError):
+    """A version is worse than what is served, or its policy does not fit; what was served is served still."""
+
+    code = "promotion-refused"
+    status = 409
+
+
+class NotComparable(CascadeError):
+    """A version cannot be compared with what is served: there are no documents that neither has seen."""
+
+    code = "not-comparable"
+    status = 409
 
 
 class Interrupted(CascadeError):

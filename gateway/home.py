@@ -75,6 +75,15 @@ class Home:
             TaskFileError: its ``task.yaml`` is wrong.
             UpstreamFileError: its large tier is remote, and ``upstreams.yaml`` or ``large/remote.yaml`` is wrong.
         """
+        return with_call_price(self.unpriced_task(name), self.models / name, self.upstreams)
+
+    def unpriced_task(self, name: str) -> TaskSpec:
+        """As :meth:`task`, without what a remote large tier bills: the files about it are not read.
+
+        Raises:
+            UnknownTask: naming the tasks there are.
+            TaskFileError: its ``task.yaml`` is wrong.
+        """
         if name not in self._directories():
             known = self.tasks()
             raise UnknownTask(
@@ -84,7 +93,7 @@ class Home:
         spec = load_task(path)
         if spec.name != name:
             raise TaskFileError(f"{path}: task is {spec.name!r} but the directory is called {name!r}")
-        return with_call_price(spec, self.models / name, self.upstreams)
+        return spec
 
 
 def _stated_task(path: Path) -> str | None:

@@ -14,7 +14,6 @@ from gateway.home import Home
 from gateway.inference.base import TierStatus
 from gateway.policy import Policy
 from gateway.task import TaskSpec
-from gateway.tiers.large.remote.pricing import with_call_price
 from gateway.tiers.rules.strikes import Strikes
 from gateway.tiers.rules.tier import RulesTier
 from gateway.trust import FieldTrust, TrustedRules, changed_fields, trust_of, uncertified_fields
@@ -94,15 +93,14 @@ def read_task(
         home: where the files lie.
         name: the task.
         generation: the number of the generation that the files are.
-        original: the home that ``home`` is a copy of: its places are named in problems.
+        original: the home that ``home`` is a copy of: its places are named in problems. A copy has no models; what a
+            remote one bills comes with its status.
         strikes: those of the task's rules before, so that a rule that was set aside and not edited stays so.
 
     Raises:
         UnknownTask, TaskFileError, RuleFileError: naming what is wrong.
     """
     spec = home.task(name)
-    if original is not None:  # a copy has no models, and what a remote one costs stands beside them
-        spec = with_call_price(spec, original.models / name, original.upstreams)
     rules = RulesTier.load(home.rules, spec, strikes=strikes)
     problems: list[str] = []
     policy, digest = _load_policy(home, spec, problems)
@@ -131,6 +129,11 @@ def link(task: LoadedTask, models: Mapping[TierName, TierStatus]) -> LoadedTask:
     models = {tier: status for tier, status in models.items() if tier in task.spec.tiers}
     problems = [*task.file_problems]
     problems += [f"{tier}: {status.problem}" for tier, status in models.items() if status.problem]
+    problems += [
+        f"{tier}: {status.refused}; it goes on as it was before the edit"
+        for tier, status in models.items()
+        if status.refused
+    ]
     calibrated = task.calibrated or task.policy
     policy = calibrated and calibrated.for_models(
         {tier: (status.version, status.mode) for tier, status in models.items() if status.available}
@@ -148,8 +151,22 @@ def link(task: LoadedTask, models: Mapping[TierName, TierStatus]) -> LoadedTask:
                 not_trusted[name] = frozenset(TIERS)
     problems += _rule_notes(task.trust)
     return replace(
-        task, models=models, policy=policy, calibrated=calibrated, not_trusted=not_trusted, problems=tuple(problems)
+        task,
+        spec=_priced(task.spec, models),
+        models=models,
+        policy=policy,
+        calibrated=calibrated,
+        not_trusted=not_trusted,
+        problems=tuple(problems),
     )
+
+
+def _priced(spec: TaskSpec, models: Mapping[TierName, TierStatus]) -> TaskSpec:
+    """The task with what its large tier bills, where that tier says so."""
+    price = models["large"].price if "large" in models else None
+    if price is None or price == spec.prices.large:
+        return spec
+    return replace(spec, prices=replace(spec.prices, large=price))
 
 
 def changed_field_notes(spec: TaskSpec, policy: Policy) -> dict[str, str]:

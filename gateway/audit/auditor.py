@@ -36,8 +36,8 @@ from gateway.telemetry.logs import REQUEST_ID, facts
 
 #: Characters of text that may wait in the queue, whatever their number of documents.
 QUEUED_CHARACTERS = 20_000_000
-#: Seconds between two looks at a busy large tier, at the store for what other workers found, and at what is too old.
-BUSY_SECONDS, REFRESH_SECONDS, PURGE_SECONDS = 0.1, 15.0, 3600.0
+#: Seconds between two looks at the store for what other workers found, and at what is too old.
+REFRESH_SECONDS, PURGE_SECONDS = 15.0, 3600.0
 #: Documents whose signals are taken into the test at once, and seconds until fewer are.
 SHIFT_BATCH, SHIFT_SECONDS = 50, 5.0
 _log = logging.getLogger("gateway.audit")
@@ -52,8 +52,6 @@ class Auditor:
         references: what calibration documents look like.
         terms: how much is audited, by whom, and when there is doubt.
         listener: told what becomes of audits.
-        depth: requests the large tier has before it, where this process can tell. Where it cannot, an audit asks with a
-            deadline, and a busy tier refuses what it cannot answer in time.
         chance: random numbers in [0, 1).
     """
 
@@ -66,7 +64,6 @@ class Auditor:
         terms: Terms,
         listener: AuditListener,
         *,
-        depth: Callable[[], int] | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.store = store
@@ -76,7 +73,6 @@ class Auditor:
         self._references = references
         self._terms = terms
         self._listener = listener
-        self._depth = depth
         self._chance = chance
         self._waiting: deque[Drawn] = deque()
         self._seen: deque[tuple[LoadedTask, str, Extraction]] = deque(maxlen=terms.queue)
@@ -160,7 +156,6 @@ class Auditor:
         while True:
             await self._wake.wait()
             while self._waiting:
-                await self._idle()
                 drawn = self._waiting.popleft()
                 self._characters -= len(drawn.document.text)
                 name, count = drawn.task.spec.name, len(drawn.results)
@@ -174,11 +169,6 @@ class Auditor:
                     _log.exception("audit failed", extra=facts(task=name))
             self._wake.clear()
 
-    async def _idle(self) -> None:
-        """Wait until the large tier has nothing better to do."""
-        while self._terms.by == "large" and self._depth is not None and self._depth() > self._terms.large_depth:
-            await asyncio.sleep(BUSY_SECONDS)
-
     async def _process(self, drawn: Drawn) -> None:
         reference = await asyncio.to_thread(self._references.find, drawn.task.spec.name)
         answers = drawn.answers(self._terms.by, reference)
@@ -188,7 +178,8 @@ class Auditor:
             await asyncio.to_thread(self.store.ask, for_person, drawn.document)
         if not for_large:
             return
-        said = await ask_large(self._engine, self._budget, drawn, [answer.field for answer in for_large])
+        fields = [answer.field for answer in for_large]
+        said = await ask_large(self._engine, self._budget, drawn, fields, self._terms.large_depth)
         name, currency = drawn.task.spec.name, drawn.task.spec.prices.currency
         if said.cost:
             self._listener.audit_cost(name, currency, said.cost)

@@ -11,9 +11,13 @@ from gateway.audit.drawing import Drawn
 from gateway.audit.listening import Dropped
 from gateway.cost import expected_amount
 from gateway.engine import Engine, Request
+from gateway.errors import Overloaded
+from gateway.extraction import Outcome
 
-#: Seconds an audit may take; a busy tier refuses what it cannot answer in time, which leaves the tier to requests.
+#: Seconds an audit may take once the large tier has room for it.
 AUDIT_SECONDS = 30.0
+#: Seconds until a busy large tier is asked again: at first, and at most.
+BUSY_SECONDS, LONGEST_SECONDS = 0.1, 3.2
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,9 @@ class Said:
     dropped: Dropped | None = None
 
 
-async def ask_large(engine: Engine, budget: AuditBudget, drawn: Drawn, fields: Sequence[str]) -> Said:
-    """Ask the large tier about fields of a document.
+async def ask_large(engine: Engine, budget: AuditBudget, drawn: Drawn, fields: Sequence[str], most_before: int) -> Said:
+    """Ask the large tier about fields of a document, as soon as it has no more than ``most_before`` requests before it:
+    of any worker, for whoever runs the model decides.
 
     Its expected cost is reserved before. A document whose cost cannot be told beforehand is not audited.
 
@@ -44,9 +49,17 @@ async def ask_large(engine: Engine, budget: AuditBudget, drawn: Drawn, fields: S
     if reservation is None:
         return Said(dropped="budget")
     # Without an answer the estimate stays spent: what was done for it is not known.
-    outcome = await engine.extract(
-        drawn.task,
-        Request(drawn.document, fields=tuple(fields), tiers=("large",), alone=True, deadline=AUDIT_SECONDS),
+    outcome = await _when_idle(
+        engine,
+        drawn,
+        Request(
+            drawn.document,
+            fields=tuple(fields),
+            tiers=("large",),
+            alone=True,
+            deadline=AUDIT_SECONDS,
+            most_before=most_before,
+        ),
     )
     cost = outcome.cost.amount
     await asyncio.to_thread(budget.settle, reservation, cost)
@@ -54,3 +67,14 @@ async def ask_large(engine: Engine, budget: AuditBudget, drawn: Drawn, fields: S
         return Said(cost=cost, dropped="unavailable")
     results = outcome.extraction.fields
     return Said({name: tuple(candidate.value for candidate in results[name].candidates) for name in fields}, cost)
+
+
+async def _when_idle(engine: Engine, drawn: Drawn, request: Request) -> Outcome:
+    """The answer, once the large tier takes the request."""
+    pause = BUSY_SECONDS
+    while True:
+        try:
+            return await engine.extract(drawn.task, request)
+        except Overloaded:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_SECONDS)

@@ -47,7 +47,6 @@ async def auditing(engine: Engine, settings: Settings, metrics: Metrics, home: P
         References(home / "models" if home is not None else None),
         terms,
         AuditMetrics(metrics),
-        depth=lambda: engine.waiting("large"),
     )
     await auditor.start()
     engine.doubted = auditor.escalated

@@ -37,7 +37,7 @@ BUILTINS = {
     "rules": Builtin("gateway.cli.rules:rules", "Check, test, measure and explain rules."),
     "cost": Builtin("gateway.cli.cost:cost", "Show what requests cost and what was saved."),
     "audit": Builtin("gateway.cli.audit:audit", "Look at audits and feedback, and use them."),
-    "models": Builtin("gateway.cli.models:models", "List, fetch and verify models."),
+    "models": Builtin("gateway.cli.models:models", "List, fetch, verify and promote models."),
 }
 
 # What --help says about the commands this distribution itself adds as plug-ins, without importing them.

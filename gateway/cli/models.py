@@ -1,4 +1,5 @@
-"""``cascade models``: what models there are, fetching base models, and checking that files are whole."""
+"""``cascade models``: what models there are, fetching base models, and checking that files are whole; which version is
+served is settled in :mod:`gateway.cli.promotion`."""
 
 from __future__ import annotations
 
@@ -10,9 +11,11 @@ import click
 
 from gateway.bases import Base, base_directory, fetch, is_fetched, load_catalogue, verify
 from gateway.cli.main import current_home
+from gateway.cli.promotion import promote, prune, rollback
 from gateway.errors import ModelError
 from gateway.evaluation.dataset import file_digest
 from gateway.home import Home
+from gateway.versions import Versions
 
 #: What models/<task>/ holds, and the tier that cannot answer without it.
 PARTS = {"student": "student", "large": "large", "policy.json": None, "split.json": None, "CARD.md": None}
@@ -23,19 +26,25 @@ all_bases = click.option("--all", "everything", is_flag=True, help="Also bases t
 
 @click.group()
 def models() -> None:
-    """List, fetch and verify models."""
+    """List, fetch, verify and promote models."""
+
+
+models.add_command(promote)
+models.add_command(rollback)
+models.add_command(prune)
 
 
 @models.command("list")
 @click.argument("task", required=False)
 @as_json
 def list_models(task: str | None, as_json: bool) -> None:
-    """Show each task's model files and the base models, with sizes and digests."""
+    """Show each task's model files, its versions and which of them is served, and the base models."""
     home = current_home()
     found = {
         "home": str(home.path),
         "cache": str(home.cache),
         "tasks": {name: _task_parts(home, name) for name in _task_names(home, task)},
+        "versions": {name: _versions(home, name) for name in _task_names(home, task)},
         "bases": _bases(home),
     }
     if as_json:
@@ -48,6 +57,8 @@ def list_models(task: str | None, as_json: bool) -> None:
                 click.echo(f"  {part:12} missing")
             for file in files:
                 click.echo(f"  {file['path']:38} {_size(file['bytes']):>9}  sha256 {file['sha256'][:16]}")
+        for line in _version_lines(found["versions"][name]):  # type: ignore[index]
+            click.echo(f"  {line}")
     click.echo(f"bases in {home.cache / 'bases'}")
     for name, base in found["bases"].items():  # type: ignore[attr-defined]
         uses = f"for {' and '.join(base['usage'])}" if base["usage"] else ""
@@ -132,6 +143,50 @@ def _needed(home: Home, task: str | None, everything: bool) -> list[Base]:
     if any("large" in home.task(name).tiers for name in _task_names(home, task)):
         return [catalogue.bases[name] for name in catalogue.usage.serving]
     return []
+
+
+def _versions(home: Home, task: str) -> dict[str, Any]:
+    """What is served, and every version, newest first."""
+    versions = Versions(home, task)
+    served = versions.served()
+    manifest = served.manifest
+    listed = [
+        {
+            "name": version.name,
+            "created": version.manifest.created,
+            "origin": version.manifest.origin,
+            "bytes": sum(path.stat().st_size for path in version.path.rglob("*") if path.is_file()),
+            "served": version.name == served.name and not served.changed,
+            **{key: version.manifest.about.get(key) for key in ("command", "data", "validation")},
+        }
+        for version in reversed(versions.all())
+    ]
+    return {
+        "served": served.name,
+        "changed": list(served.changed),
+        "promoted": manifest.promoted if manifest else None,
+        "previous": manifest.previous if manifest else None,
+        "versions": listed,
+    }
+
+
+def _version_lines(found: dict[str, Any]) -> list[str]:
+    """A task's versions for people; what is served is marked."""
+    lines = []
+    for version in found["versions"]:
+        mark = "*" if version["served"] else "+" if version["name"] == found["served"] else " "
+        figures = ", ".join(
+            f"{part} F1 {100 * one['f1']:.1f} %"
+            for part, one in (version["validation"] or {}).items()
+            if one.get("f1") is not None
+        )
+        before = "  (served before)" if version["name"] == found["previous"] else ""
+        lines.append(f"{mark} {version['name']:26} {_size(version['bytes']):>9}  {figures}{before}")
+    if lines:
+        lines.insert(0, "versions, newest first; * is served" + ("" if found["served"] else "; none of these is"))
+    if found["served"] and found["changed"]:
+        lines.append(f"served: {found['served']}, changed since: {', '.join(found['changed'])}")
+    return lines
 
 
 def _task_parts(home: Home, task: str) -> dict[str, list[dict[str, Any]]]:

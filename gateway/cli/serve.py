@@ -15,6 +15,7 @@ from gateway.http.describe import tier_description
 from gateway.http.serving import listen
 from gateway.http.serving import serve as serve_http
 from gateway.settings import LargeMode, LogLevel, Settings
+from gateway.versions import finish_swaps
 
 _DIGEST_SHOWN = 12
 
@@ -38,6 +39,7 @@ def serve(**flags: Any) -> None:
     """
     settings = Settings.read(**flags)
     home = current_home()
+    finish_swaps(home)
     with contextlib.closing(listen(settings.host, settings.port)) as listening:
         port = listening.getsockname()[1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,17 +18,23 @@ from gateway.http.responses import error_response
 
 _PROBLEMS_SHOWN = 10
 _PART_LIMIT = 100
+_TYPE = re.compile(r"(?:function-after|list|dict|constrained-\w+)\[.*\]", re.DOTALL)
 
 
 def invalid_request(problems: Sequence[Mapping[str, Any]]) -> InvalidRequest:
     """An error that names each wrong key and what is wrong with it, from pydantic's list; values are not repeated."""
     found = [
-        {"key": ".".join(str(part)[:_PART_LIMIT] for part in problem["loc"]), "problem": _problem(problem)}
+        {"key": ".".join(_parts(problem["loc"])), "problem": _problem(problem)}
         for problem in problems[:_PROBLEMS_SHOWN]
     ]
     first = found[0]
     where = f"{first['key']}: " if first["key"] else ""
     return InvalidRequest(f"{where}{first['problem']}", detail={"problems": found})
+
+
+def _parts(place: Sequence[str | int]) -> list[str]:
+    """A place without pydantic's own names for the types that were tried there."""
+    return [str(part)[:_PART_LIMIT] for part in place if not _TYPE.fullmatch(str(part))]
 
 
 def _problem(problem: Mapping[str, Any]) -> str:

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from gateway.document import Document, TierName
 from gateway.engine import LoadedTask, Request
-from gateway.errors import EmptyText, TextTooLong, UnknownTask, UnknownTier
+from gateway.errors import EmptyText, InvalidRequest, TextTooLong, UnknownTask, UnknownTier
 from gateway.extraction import tiers_up_to
 from gateway.http.errors import invalid_request
-from gateway.http.schemas import ExtractRequest
+from gateway.http.schemas import MOST_KEYS, MOST_LINES, ExtractRequest
 
 
 def parse_request(value: Any) -> ExtractRequest:
@@ -21,10 +21,30 @@ def parse_request(value: Any) -> ExtractRequest:
     Raises:
         InvalidRequest: naming each key that is wrong.
     """
+    check_keys(value)
+    for number, line in enumerate(_list(value, "lines")[:MOST_LINES]):
+        check_keys(line, f"lines.{number}")
     try:
         return ExtractRequest.model_validate(value)
     except ValidationError as error:
         raise invalid_request(error.errors(include_url=False, include_input=False)) from None
+
+
+def check_keys(value: Any, key: str = "") -> None:
+    """Refuse an object with far too many keys before each of them is refused by itself.
+
+    Raises:
+        InvalidRequest: saying which object, where it is not the whole request.
+    """
+    if isinstance(value, dict) and len(value) > MOST_KEYS:
+        problem = f"has more than {MOST_KEYS} keys"
+        problems = {"problems": [{"key": key, "problem": problem}]}
+        raise InvalidRequest(f"{key or 'the request'}: {problem}", detail=problems)
+
+
+def _list(value: Any, key: str) -> list[Any]:
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, list) else []
 
 
 def find_task(tasks: Mapping[str, LoadedTask], name: str) -> LoadedTask:

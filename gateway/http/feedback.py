@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -11,15 +12,16 @@ from starlette.responses import Response
 from gateway.audit.auditor import Auditor
 from gateway.audit.store import Correction
 from gateway.engine import Engine
-from gateway.errors import InvalidRequest
+from gateway.errors import AuditStoreError, InvalidRequest
 from gateway.http.body import parse_json, read_body
 from gateway.http.errors import invalid_request
-from gateway.http.extracting import check_text, find_task
+from gateway.http.extracting import check_keys, check_text, find_task
 from gateway.http.openapi import ERROR, REFUSALS
 from gateway.http.responses import UnicodeResponse
 from gateway.http.schemas import Text
 from gateway.loaded import LoadedTask
 from gateway.settings import Settings
+from gateway.telemetry.logs import facts
 
 PATH = "/v1/feedback"
 #: As long as a value of any type may be (``gateway.values.types.longest_value``); texts have no longer ones either.
@@ -29,6 +31,7 @@ _Value = Annotated[Text, Field(min_length=1, max_length=_VALUE_LIMIT)]
 _EXAMPLE: dict[str, Any] = {"task": "receipts", "request_id": "b1946ac92492d234", "field": "total", "value": "12.50"}
 
 router = APIRouter()
+_log = logging.getLogger("gateway.http")
 
 
 class FeedbackRequest(BaseModel):
@@ -38,7 +41,7 @@ class FeedbackRequest(BaseModel):
 
     task: Text = Field(max_length=200, description="Name of the task.")
     field: Text = Field(max_length=200, description="The field.")
-    value: _Value | Annotated[list[_Value], Field(max_length=_ITEMS_LIMIT)] | None = Field(
+    value: _Value | Annotated[list[_Value], Field(max_length=_ITEMS_LIMIT, fail_fast=True)] | None = Field(
         description="What is right, in the form labels use; all items of a `many` field; `null`: it is not in the "
         "document. Confirming an answer counts as much as correcting one."
     )
@@ -49,7 +52,7 @@ class FeedbackRequest(BaseModel):
     text: Text | None = Field(
         None, description="The document, to calibrate with; kept only under `CASCADE_AUDIT_KEEP_TEXT`."
     )
-    answer: _Value | Annotated[list[_Value], Field(max_length=_ITEMS_LIMIT)] | None = Field(
+    answer: _Value | Annotated[list[_Value], Field(max_length=_ITEMS_LIMIT, fail_fast=True)] | None = Field(
         None, description="What the gateway had answered, where it is known."
     )
 
@@ -96,7 +99,12 @@ async def feedback(request: Request) -> Response:
     task.spec.check_fields([asked.field])
     if asked.text is not None:
         check_text(asked.text, settings.max_text_characters)
-    kept = await auditor.correct(task, _correction(task, asked))
+    try:
+        kept = await auditor.correct(task, _correction(task, asked))
+    except AuditStoreError as error:
+        # Where the database lies on this machine is no client's business.
+        _log.error("feedback not kept", extra=facts(code=error.code, problem=error.message))
+        raise AuditStoreError("the correction cannot be kept now; the log says why") from error
     return UnicodeResponse(
         {
             "task": asked.task,
@@ -112,6 +120,7 @@ async def feedback(request: Request) -> Response:
 
 
 def _parse(value: Any) -> FeedbackRequest:
+    check_keys(value)
     try:
         return FeedbackRequest.model_validate(value)
     except ValidationError as error:

@@ -75,6 +75,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_headers = False
         self._in_body = False
         self._header_bytes = 0
+        self._body_came = False
+        self._beside_body = 0
         self._begun = 0
         self._refused = False
         self._completing = False
@@ -98,6 +100,7 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         between, self._begun = not self._in_headers and not self._in_body, 0
+        self._body_came = False
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -113,7 +116,11 @@ class GuardedProtocol(HttpToolsProtocol):
         # came behind another request in the same piece is not counted: how much of the piece it is, nobody tells.
         if self._in_headers and self._begun == between:
             self._header_bytes += len(data)
-        if self._in_headers and self._header_bytes > self.limits.header_bytes:
+        # What comes in a body without being part of it, extensions of chunks and trailers, is kept by the parser until
+        # its line ends.
+        self._beside_body = self._beside_body + len(data) if self._in_body and not self._body_came else 0
+        in_headers = self._header_bytes if self._in_headers else 0
+        if max(in_headers, self._beside_body) > self.limits.header_bytes:
             self._refuse(self._too_large())
         elif self._in_headers:
             self._await_more(self.limits.header_timeout, self._headers_late)
@@ -130,6 +137,16 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_headers, self._header_bytes = True, 0
         self._begun += 1
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by the parser, for trailers too: those are passed over, for they come after all decisions."""
+        if not self._in_body:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Called by the parser."""
+        self._body_came = True
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""

@@ -19,16 +19,21 @@ def _characters(value: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_characters)]
-_Finite = Field(allow_inf_nan=False)
+#: Most lines of a document, keys of a line, numbers or points of a value, and fields asked for. Like the first mistake
+#: in a list, which ends its check, they bound the time it takes to refuse millions of them.
+MOST_LINES, MOST_KEYS, MOST_NUMBERS, MOST_FIELDS = 50_000, 64, 1_000, 10_000
+_Numbers = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=MOST_NUMBERS, fail_fast=True)]
 #: A number, a text, or a list of numbers or points: what lines of recognised text carry.
 LineValue = (
     Text
-    | Annotated[float, _Finite]
+    | Annotated[float, Field(allow_inf_nan=False)]
     | bool
     | None
-    | list[Annotated[float, _Finite]]
-    | list[list[Annotated[float, _Finite]]]
+    | _Numbers
+    | Annotated[list[_Numbers], Field(max_length=MOST_NUMBERS, fail_fast=True)]
 )
+_Names = Annotated[list[Annotated[Text, Field(max_length=200)]], Field(max_length=MOST_FIELDS, fail_fast=True)]
+_Line = Annotated[dict[str, LineValue], Field(max_length=MOST_KEYS)]
 
 REQUEST_EXAMPLES: tuple[dict[str, Any], ...] = (
     {
@@ -56,9 +61,7 @@ class ExtractRequest(BaseModel):
     task: Text = Field(max_length=200, description="Name of the task.")
     text: Text = Field(description="The document. Offsets in the answer count its Unicode code points.")
     id: Text | None = Field(None, max_length=256, description="Returned as it is.")
-    fields: list[Annotated[Text, Field(max_length=200)]] | None = Field(
-        None, description="The fields to answer. Default: all of the task."
-    )
+    fields: _Names | None = Field(None, description="The fields to answer. Default: all of the task.")
     quality: float | None = Field(
         None,
         ge=0.5,
@@ -90,7 +93,7 @@ class ExtractRequest(BaseModel):
     context: Text | None = Field(
         None, max_length=100_000, description="What was said before the text, for tasks that use it."
     )
-    lines: list[dict[str, LineValue]] | None = Field(
+    lines: Annotated[list[_Line], Field(max_length=MOST_LINES, fail_fast=True)] | None = Field(
         None, description="The text's lines with what is known of their place, for tasks that use it."
     )
     reference_date: str | None = Field(None, description="ISO 8601 date that relative dates refer to.")

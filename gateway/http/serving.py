@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -27,13 +28,15 @@ from gateway.inference.remote import RemoteInference
 from gateway.inference.supervisor import Child, Supervisor
 from gateway.reload.hosting import follower, publishing
 from gateway.settings import Settings
-from gateway.telemetry.logs import configure_logging, warn_of_documents
+from gateway.telemetry.logs import configure_logging, facts, warn_of_documents
 from gateway.telemetry.metrics import MULTIPROCESS_VARIABLE, Metrics
 from gateway.telemetry.spans import check_installed
 
 #: Told the engine once everything that serves is known.
 Announce = Callable[[Engine], None]
 _BACKLOG = 2048
+#: Files that a process opens beside its clients' connections: those to models and upstreams, shared state, edits.
+_OTHER_FILES = 124
 #: Longest path of a Unix domain socket that every system takes.
 _SOCKET_PATH_LIMIT = 100
 _log = logging.getLogger(__name__)
@@ -63,13 +66,32 @@ def serve(home: Home, settings: Settings, listening: socket.socket, announce: An
     if settings.log_documents:
         warn_of_documents()
     check_installed(settings)
+    _make_room_for(settings.max_connections)
     if settings.keys is not None:
         read_keys(settings.keys)  # a wrong file is an error before any model is loaded
+    for name in home.tasks():
+        home.task(name)  # so are wrong upstreams; once it serves, they leave the tier as it was
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     if settings.workers == 1:
         _serve_alone(home, settings, listening, announce)
     else:
         _serve_with_workers(home, settings, listening, announce)
+
+
+def _make_room_for(connections: int) -> None:
+    """Let this process, and those it starts, open as many files as its connections may need, as far as the system
+    allows: without a file to spare nothing is accepted, reloaded or sent to the models."""
+    wanted = connections + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        _log.warning(
+            "fewer files may be open than CASCADE_MAX_CONNECTIONS needs; lower it or raise the limit (ulimit -n)",
+            extra=facts(limit=allowed, connections=connections, needed=wanted),
+        )
 
 
 def _serve_alone(home: Home, settings: Settings, listening: socket.socket, announce: Announce) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from types import FrameType
@@ -32,8 +33,9 @@ from gateway.telemetry.metrics import Metrics
 _READY = "ready-"
 #: Seconds the application gets to let go of models and connections; what it was loading then is left.
 _CLOSING_SECONDS = 1.0
-#: How long idle connections are still read once new ones are refused.
-_LINGER_SECONDS = 0.1
+#: How long idle connections are still read once new ones are refused; and those that have sent nothing yet, whose first
+#: request is on its way more likely than not.
+_LINGER_SECONDS, _FRESH_SECONDS = 0.1, 1.0
 
 
 class DrainingServer(uvicorn.Server):
@@ -74,8 +76,16 @@ class DrainingServer(uvicorn.Server):
             listening.close()
         if not self.force_exit:
             await asyncio.sleep(_LINGER_SECONDS)
+            until = time.monotonic() + _FRESH_SECONDS - _LINGER_SECONDS
+            while self._fresh() and time.monotonic() < until:
+                await asyncio.sleep(_LINGER_SECONDS)
             await _events_seen()
         await super().shutdown(sockets)
+
+    def _fresh(self) -> bool:
+        """Whether there is a connection on which nothing has been asked yet, and time to wait for it."""
+        connections = self.server_state.connections
+        return not self.force_exit and any(getattr(connection, "cycle", None) is None for connection in connections)
 
     def stop(self) -> None:
         """Refuse connections, finish what is under way, and end."""
@@ -161,7 +171,6 @@ def run_worker(home: Home, settings: Settings, listening: socket.socket, socket_
 
     async def main() -> None:
         inference = RemoteInference(socket_path, timeout=settings.inference_timeout)
-        metrics = Metrics.of(settings)
 
         async def open_engine() -> Engine:
             await inference.wait(settings.startup_timeout)
@@ -170,6 +179,7 @@ def run_worker(home: Home, settings: Settings, listening: socket.socket, socket_
             return engine
 
         try:
+            metrics = Metrics.of(settings)
             await serve_engine(open_engine, settings, metrics, listening, socket_path.parent, home.path)
         except CascadeError as error:
             sys.exit(f"error[{error.code}]: {error.message}")  # the supervisor starts another

@@ -9,15 +9,22 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from gateway.document import Document, TierName, TierOutput
+from gateway.task import CallPrice
 
 
 @dataclass(frozen=True)
 class TierStatus:
-    """Whether a task's model tier can answer: ``version`` is the digest of its weights, ``problem`` why it cannot."""
+    """Whether a task's model tier can answer: ``version`` is the digest of its weights, ``problem`` why it cannot.
+
+    ``price`` is what a remote tier is expected to bill. ``refused`` says why newer files are not in force; the tier
+    goes on as it was before them.
+    """
 
     version: str | None
     problem: str | None = None
     mode: str | None = None  # how the numbers are computed: fp32, bf16, int8, or remote
+    price: CallPrice | None = None
+    refused: str | None = None
 
     @property
     def available(self) -> bool:
@@ -63,6 +70,7 @@ class Inference(Protocol):
         *,
         deadline: float | None = None,
         version: str | None = None,
+        most_before: int | None = None,
     ) -> list[TierOutput]:
         """As :meth:`gateway.tiers.base.Tier.propose`, without blocking the event loop.
 
@@ -70,6 +78,8 @@ class Inference(Protocol):
             deadline: seconds from now after which nobody waits for the answer; work that cannot be done by then is
                 refused at once.
             version: the model that must answer; ``None``: whichever is current.
+            most_before: for work that gives way to requests: it is refused (with the detail
+                :data:`gateway.inference.batching.BUSY`) while the tier has more than so many of them before it.
 
         Raises:
             TierUnavailable: the tier is not there, busy, of another version, or failed.

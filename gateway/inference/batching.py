@@ -22,6 +22,8 @@ REFUSALS: tuple[Refusal, ...] = get_args(Refusal)
 
 #: ``detail`` of the error with which a full queue refuses.
 FULL = {"reason": "full"}
+#: ``detail`` of the error with which work that gives way is refused while requests are before it.
+BUSY = {"reason": "busy"}
 #: Characters of a token, roughly, in the languages models here were trained on. Texts are counted before they are
 #: tokenised: tokenising is the lane's work.
 _CHARACTERS_PER_TOKEN = 2.5
@@ -52,6 +54,11 @@ class Silence:
     def queue_batch(self, tier: TierName, size: int, waited: Sequence[float]) -> None: ...
 
     def queue_refused(self, tier: TierName, reason: Refusal) -> None: ...
+
+
+def gives_way(tier: TierName, depth: int, retry_after: float | None = None) -> TierUnavailable:
+    """The error for work that gives way to the ``depth`` requests a tier has before it."""
+    return TierUnavailable(f"{tier} has others before it: {depth}", detail=BUSY, retry_after=retry_after)
 
 
 @dataclass(eq=False)
@@ -122,15 +129,18 @@ class TierQueue:
             before = sum(entry.tokens for entry in self._waiting) + sum(entry.tokens for entry in self._running) / 2
             return (before / self._lanes + tokens) * (self._seconds_per_token or 0.0)
 
-    def submit(self, entries: Sequence[Entry]) -> None:
-        """Queue entries that belong together: all or none.
+    def submit(self, entries: Sequence[Entry], most_before: int | None = None) -> None:
+        """Queue entries that belong together: all or none; with ``most_before``, only while no more than so many others
+        are waiting or being answered.
 
         Raises:
-            TierUnavailable: the queue is full, or the answer would come after the deadline.
+            TierUnavailable: the queue is full, others are before them, or the answer would come after the deadline.
         """
         with self._condition:
             if self._closed:
                 raise TierUnavailable(f"{self._tier} is shutting down")
+            if most_before is not None and self.depth > most_before:
+                raise gives_way(self._tier, self.depth, self.expected_wait())
             if self.depth >= self._limits.waiting:
                 self._listener.queue_refused(self._tier, "full")
                 raise TierUnavailable(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -14,10 +15,11 @@ from gateway.document import Document, TierName, TierOutput
 from gateway.errors import CascadeError, TierUnavailable
 from gateway.home import Home
 from gateway.inference.base import TierStatus
-from gateway.inference.batching import Entry, Limits, QueueListener, Silence, TierQueue
+from gateway.inference.batching import Entry, Limits, QueueListener, Silence, TierQueue, gives_way
 from gateway.inference.lanes import Lanes
-from gateway.inference.models import LoadedTier, Loader, Models
+from gateway.inference.models import LoadedTier, Loader, ModelListener, Models
 from gateway.inference.shares import Share
+from gateway.shared.queues import QueueBoard
 from gateway.task import TaskSpec
 from gateway.tiers.base import AsyncTier, Tier, is_async
 
@@ -72,6 +74,23 @@ def model_loader(
     return load
 
 
+class _Posting:
+    """A queue listener that posts depths on a board, and passes everything on."""
+
+    def __init__(self, listener: QueueListener, board: QueueBoard, limit: int) -> None:
+        self._listener = listener
+        self._board = board
+        self.queue_batch = listener.queue_batch
+        self.queue_refused = listener.queue_refused
+        for tier in MODEL_TIERS:
+            board.open_queue(tier, limit)
+
+    def queue_depth(self, tier: TierName, depth: int) -> None:
+        """See :class:`gateway.inference.batching.QueueListener`."""
+        self._board.post(tier, depth)
+        self._listener.queue_depth(tier, depth)
+
+
 class LocalInference:
     """Loads the model tiers of every task of a home and runs them here (see :class:`gateway.inference.base.Inference`).
 
@@ -86,6 +105,8 @@ class LocalInference:
         limits: of each tier's queue.
         shares: lanes of each tier; one by default.
         listener: told what happens in the queues, from any thread.
+        model_listener: told what becomes of model files that change.
+        board: where other processes see how full the queues are.
         niceness: how much less the system favours the student's lanes than the event loop (0 to 19); twice as much for
             the large tier's.
 
@@ -102,14 +123,21 @@ class LocalInference:
         limits: Limits | None = None,
         shares: Mapping[TierName, Share] | None = None,
         listener: QueueListener | None = None,
+        model_listener: ModelListener | None = None,
+        board: QueueBoard | None = None,
         niceness: int = 0,
     ) -> None:
-        self._models = Models(home, tasks, load or model_loader())
+        self._models = Models(home, tasks, load or model_loader(), model_listener)
         limits, shares = limits or Limits(), shares or {}
         self._limits = limits
         self._meter: LoopMeter | None = None
         self._listener: QueueListener = listener or Silence()
+        if board is not None:
+            self._listener = _Posting(self._listener, board, limits.waiting)
         self._calls: dict[TierName, int] = dict.fromkeys(MODEL_TIERS, 0)
+        #: Calls under way of each tier that waits for others, and those of them that nobody is given any more.
+        self._under_way: Counter[AsyncTier] = Counter()
+        self._ended: list[AsyncTier] = []
         self._queues: dict[TierName, TierQueue] = {}
         self._lanes: dict[TierName, Lanes] = {}
         for steps, tier in enumerate(MODEL_TIERS, 1):
@@ -148,6 +176,7 @@ class LocalInference:
         *,
         deadline: float | None = None,
         version: str | None = None,
+        most_before: int | None = None,
     ) -> list[TierOutput]:
         """See :meth:`gateway.inference.base.Inference.propose`. Cancelling it takes work that has not begun out of the
         queue.
@@ -158,10 +187,10 @@ class LocalInference:
         """
         model = self._models.find(task, tier, version)
         if is_async(model):
-            return await self._call(model, documents, fields, deadline)
+            return await self._call(model, documents, fields, deadline, most_before)
         until = None if deadline is None else time.monotonic() + deadline
         entries = [Entry(cast(Tier, model), document, tuple(fields), until) for document in documents]
-        self._queues[tier].submit(entries)
+        self._queues[tier].submit(entries, most_before)
         answers = [asyncio.wrap_future(entry.future) for entry in entries]
         try:
             return list(await asyncio.gather(*answers))
@@ -170,13 +199,21 @@ class LocalInference:
                 answer.cancel()  # when one failed, nobody waits for the others
 
     async def _call(
-        self, model: AsyncTier, documents: Sequence[Document], fields: Sequence[str], deadline: float | None
+        self,
+        model: AsyncTier,
+        documents: Sequence[Document],
+        fields: Sequence[str],
+        deadline: float | None,
+        most_before: int | None,
     ) -> list[TierOutput]:
         tier = model.name
+        if most_before is not None and self._calls[tier] > most_before:
+            raise gives_way(tier, self._calls[tier])
         if self._calls[tier] >= self._limits.waiting:
             self._listener.queue_refused(tier, "full")
             raise TierUnavailable(f"{tier} is busy: {self._calls[tier]} requests are waiting for it")
         self._calls[tier] += 1
+        self._under_way[model] += 1
         self._listener.queue_depth(tier, self.depths[tier])
         try:
             outputs = await model.propose(documents, fields, deadline=deadline)
@@ -190,6 +227,7 @@ class LocalInference:
             raise TierUnavailable(f"{tier} failed ({type(error).__name__})") from error
         finally:
             self._calls[tier] -= 1
+            self._under_way[model] -= 1
             self._listener.queue_depth(tier, self.depths[tier])
 
     def full_for(self, tier: TierName) -> float:
@@ -203,7 +241,17 @@ class LocalInference:
         Replaced models go on answering those who name their version for a while (see
         :class:`gateway.inference.base.Inference`).
         """
-        return await asyncio.to_thread(self._models.reload)
+        replaced = await asyncio.to_thread(self._models.reload)
+        await self._close_ended()
+        return replaced
+
+    async def _close_ended(self) -> None:
+        """Close tiers that were replaced, once their last call has come to its end."""
+        self._ended += self._models.take_ended()
+        for tier in [tier for tier in self._ended if not self._under_way[tier]]:
+            self._ended.remove(tier)
+            del self._under_way[tier]
+            await tier.close()
 
     async def watch(self, seconds: float) -> None:
         """Reload when model files change; looks every ``seconds``, and acts once they stay the same for as long.
@@ -213,17 +261,26 @@ class LocalInference:
         before: object = None
         while True:
             await asyncio.sleep(seconds)
-            await asyncio.to_thread(self._models.forget_retired)
-            found = await asyncio.to_thread(self._models.changes)
-            # Files are copied one after the other: what has not settled is not loaded.
-            if found is not None and found == before:
-                await self.reload()
-            before = found
+            try:
+                before = await self._look(before)
+            except Exception:  # noqa: BLE001
+                # The models in use go on, and the next look may go well: the disk or the open files may be full now.
+                _log.exception("looking for changed models failed")
+
+    async def _look(self, before: object) -> object:
+        """Look for changed files once; what was found, to be compared with what the next look finds."""
+        await asyncio.to_thread(self._models.forget_retired)
+        await self._close_ended()
+        found = await asyncio.to_thread(self._models.changes)
+        # Files are copied one after the other: what has not settled is not loaded.
+        if found is not None and found == before:
+            await self.reload()
+        return found
 
     async def close(self) -> None:
         """Drop what waits, let the threads end, and close connections. Work under way is not waited for."""
         for queue in self._queues.values():
             queue.close()
-        for model in self._models.tiers:
-            if is_async(model):
-                await model.close()
+        current = [model for model in self._models.tiers if is_async(model)]
+        for model in {*current, *self._ended, *self._models.take_ended()}:
+            await model.close()

@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, Protocol, get_args
 
 from gateway.document import TierName
-from gateway.errors import CascadeError, TierUnavailable, UnknownTask
+from gateway.errors import CascadeError, TaskFileError, TierUnavailable, UnknownTask
 from gateway.home import Home
 from gateway.inference.base import TierStatus, epoch_of
 from gateway.task import TaskSpec
 from gateway.telemetry.logs import facts
-from gateway.tiers.base import AsyncTier, Tier
+from gateway.tiers.base import AsyncTier, Tier, is_async
+from gateway.tiers.large.remote.configuration import remote_path
 
 #: A tier, or ``None`` and a status that says why there is none.
 LoadedTier = tuple[Tier | AsyncTier | None, TierStatus]
@@ -24,7 +27,26 @@ Loader = Callable[[Home, TaskSpec], Mapping[TierName, LoadedTier]]
 
 #: Seconds a replaced model still answers those who name its version: time for every worker to take up the new policy.
 RETIREMENT = 30.0
+#: What became of model files that changed: others are in force now, or they cannot be used.
+ModelReload = Literal["replaced", "refused"]
+MODEL_RELOADS: tuple[ModelReload, ...] = get_args(ModelReload)
 _log = logging.getLogger(__name__)
+
+
+class ModelListener(Protocol):
+    """Told of model files that change, from any thread."""
+
+    def models_changed(self, task: str, result: ModelReload) -> None:
+        """A task's model files changed, and this became of them."""
+
+    def models_refused(self, task: str, tiers: int) -> None:
+        """So many tiers of a task go on as they were because newer files of them cannot be used."""
+
+
+class _Silence:
+    def models_changed(self, task: str, result: ModelReload) -> None: ...
+
+    def models_refused(self, task: str, tiers: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -40,17 +62,22 @@ class Models:
         home: where the models lie.
         tasks: names of the tasks; ``None``: all there are, looked up again at each reload.
         load: how a task's tiers are loaded.
+        listener: told of files that change.
 
     Raises:
         TaskFileError: a ``task.yaml`` is wrong. A missing model is no error but a :class:`TierStatus`.
     """
 
-    def __init__(self, home: Home, tasks: Sequence[str] | None, load: Loader) -> None:
+    def __init__(
+        self, home: Home, tasks: Sequence[str] | None, load: Loader, listener: ModelListener | None = None
+    ) -> None:
         self._home = home
         self._names = None if tasks is None else tuple(tasks)
         self._load = load
+        self._listener: ModelListener = listener or _Silence()
         self._loading = threading.Lock()
         self._retired: dict[tuple[str, TierName, str], _Retired] = {}
+        self._ended: deque[AsyncTier] = deque()  # given to nobody any more; see take_ended
         self._seen: dict[str, object] = {}
         self._current: Mapping[str, Mapping[TierName, LoadedTier]] = {}
         for name in self._wanted():
@@ -68,7 +95,7 @@ class Models:
         return (*found, *(name for name in spoilt if (self._home.rules / name / "task.yaml").is_file()))
 
     def _loaded(self, name: str) -> dict[TierName, LoadedTier]:
-        loaded = dict(self._load(self._home, self._home.task(name)))
+        loaded = dict(self._load(self._home, self._home.unpriced_task(name)))
         for model, _ in loaded.values():
             warm_up = getattr(model, "warm_up", None)  # the runtime's first passes are slow
             if warm_up is not None:
@@ -134,47 +161,107 @@ class Models:
                 seen = models_on_disk(self._home, name)
                 if self._seen.get(name) == seen:
                     continue
-                try:
-                    loaded = self._loaded(name)
-                except CascadeError as error:
-                    _log.error("models cannot be loaded", extra=facts(task=name, code=error.code))
-                    self._seen[name] = seen
-                    continue
-                replaced |= self._replace(name, loaded)
+                taken = self._take_up(name, seen)
+                if taken is None:
+                    continue  # at the next look
+                replaced |= taken
                 self._seen[name] = seen
             for name in set(self._seen) - set(self._wanted()):
                 del self._seen[name]
                 self._replace(name, {})
                 self._current = {task: tiers for task, tiers in self._current.items() if task != name}
+                self._listener.models_refused(name, 0)
                 replaced = True
             self._forget_retired()
             self.epoch = self._epoch()
             return replaced
 
+    def _take_up(self, name: str, seen: object) -> bool | None:
+        """Load a task's files, which changed, and put them in force; whether anything was replaced. ``None`` where they
+        changed again meanwhile: what was loaded may be half of one version and half of another."""
+        replaced = False
+        try:
+            loaded = self._loaded(name)
+            if models_on_disk(self._home, name) != seen:
+                for model, _ in loaded.values():
+                    self._end(model)
+                return None
+        except TaskFileError as error:  # said by whoever publishes the task's rules
+            _log.error("models cannot be loaded", extra=facts(task=name, code=error.code))
+        except CascadeError as error:
+            _log.error("models cannot be loaded", extra=facts(task=name, code=error.code, problem=error.message))
+            self._refuse(name, error.message.replace(f"{self._home.path}/", ""))
+        else:
+            replaced = self._replace(name, loaded)
+        refused = sum(status.refused is not None for _, status in self._current.get(name, {}).values())
+        self._listener.models_refused(name, refused)
+        if refused:
+            self._listener.models_changed(name, "refused")
+        elif replaced:
+            self._listener.models_changed(name, "replaced")
+        return replaced
+
+    def _refuse(self, name: str, why: str) -> None:
+        """All tiers of a task go on as they were."""
+        if name in self._current:
+            kept = {tier: (model, replace(status, refused=why)) for tier, (model, status) in self._task(name).items()}
+            self._current = {**self._current, name: kept}
+
     def _replace(self, name: str, loaded: dict[TierName, LoadedTier]) -> bool:
         before = self._current.get(name, {})
-        until = time.monotonic() + RETIREMENT
-        changed = False
         for tier, (model, status) in before.items():
-            after, after_status = loaded.get(tier, (None, None))
-            if model is None or status.version is None:
-                continue
-            if after_status is not None and after_status.version == status.version:
-                loaded[tier] = (model, status)  # the same model: the one in use stays
-            elif after is None and after_status is not None:
-                _log.error("a model cannot be replaced", extra=facts(task=name, tier=tier, why=after_status.problem))
-                loaded[tier] = (model, status)
-            else:
-                self._retired[name, tier, status.version] = _Retired(model, until)
-        for tier, (_, status) in loaded.items():
-            if before.get(tier, (None, None))[1] != status:
+            if model is not None and status.version is not None:
+                loaded.update(self._instead(name, tier, model, status, loaded.get(tier)))
+        changed = False
+        for tier, (model, status) in loaded.items():
+            former_model, former = before.get(tier, (None, None))
+            if model is not former_model or former is None or replace(former, refused=status.refused) != status:
                 changed = True
                 _log.info("model loaded", extra=facts(task=name, tier=tier, version=status.version))
         self._current = {**self._current, name: loaded}  # one assignment: requests see the old or the new, never half
         return changed
 
+    def _instead(
+        self, name: str, tier: TierName, model: Tier | AsyncTier, status: TierStatus, after: LoadedTier | None
+    ) -> dict[TierName, LoadedTier]:
+        """What takes the place of ``model``; nothing where that is what was loaded."""
+        if after is not None and after[0] is None:
+            _log.error("a model cannot be replaced", extra=facts(task=name, tier=tier, why=after[1].problem))
+            return {tier: (model, replace(status, refused=after[1].problem))}
+        if after is None or after[1].version != status.version:
+            if status.version is not None:
+                self._retire(name, tier, status.version, model)
+            return {}
+        if getattr(after[0], "setup", None) == getattr(model, "setup", None):
+            # The same model, set up as it was: the one in use stays.
+            self._end(after[0])
+            return {tier: (model, after[1])}
+        self._end(model)
+        return {}
+
+    def _retire(self, name: str, tier: TierName, version: str, model: Tier | AsyncTier) -> None:
+        former = self._retired.get((name, tier, version))
+        if former is not None:
+            self._end(former.tier)
+        self._retired[name, tier, version] = _Retired(model, time.monotonic() + RETIREMENT)
+
+    def _end(self, model: Tier | AsyncTier | None) -> None:
+        if model is not None and is_async(model):
+            self._ended.append(model)
+
+    def take_ended(self) -> list[AsyncTier]:
+        """The tiers that were replaced since the last call and can be closed when what they have under way is done.
+        Never waits."""
+        ended: list[AsyncTier] = []
+        while self._ended:
+            ended.append(self._ended.popleft())
+        return ended
+
     def _forget_retired(self) -> None:
         now = time.monotonic()
+        for retired in self._retired.values():
+            if retired.until <= now:
+                self._end(retired.tier)
         self._retired = {key: kept for key, kept in self._retired.items() if kept.until > now}
 
     def forget_retired(self) -> None:
@@ -187,6 +274,8 @@ def models_on_disk(home: Home, task: str) -> object:
     """What tells whether a task's model files changed: names, sizes and times, not content. Never raises."""
     root = home.models / task
     wanted = [home.rules / task / "task.yaml", root / "forms.json", root / "windows.json"]
+    if remote_path(root).exists():
+        wanted.append(home.upstreams)
     for directory in (root / "student", root / "large"):
         wanted += _files(directory)
     return tuple((str(path), _state(path)) for path in wanted)

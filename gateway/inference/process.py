@@ -18,9 +18,11 @@ from gateway.home import Home
 from gateway.inference.batching import Limits
 from gateway.inference.cpus import available_cpus
 from gateway.inference.local import LocalInference, model_loader
+from gateway.inference.remote import board_path
 from gateway.inference.server import inference_server
 from gateway.inference.shares import shares
 from gateway.settings import Settings
+from gateway.shared.queues import QueueBoard
 from gateway.telemetry.logs import configure_logging
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.upstreams import UpstreamMetrics
@@ -28,8 +30,9 @@ from gateway.telemetry.upstreams import UpstreamMetrics
 _log = logging.getLogger(__name__)
 
 
-def load_models(home: Home, settings: Settings, metrics: Metrics) -> LocalInference:
-    """Load every task's models as ``settings`` say. Blocks until they are loaded and warm.
+def load_models(home: Home, settings: Settings, metrics: Metrics, board: QueueBoard | None = None) -> LocalInference:
+    """Load every task's models as ``settings`` say. Blocks until they are loaded and warm. Workers in other processes
+    see on ``board`` how full the queues are.
 
     Raises:
         TaskFileError: a ``task.yaml`` is wrong.
@@ -51,6 +54,8 @@ def load_models(home: Home, settings: Settings, metrics: Metrics) -> LocalInfere
         limits=Limits(settings.queue_limit, settings.batch_tokens, settings.batch_wait_ms / 1000),
         shares=parts,
         listener=metrics,
+        model_listener=metrics,
+        board=board,
         niceness=settings.model_nice,
     )
 
@@ -59,9 +64,9 @@ def run_inference(home: Home, settings: Settings, socket_path: Path) -> None:
     """Load the models, then serve them on ``socket_path`` until SIGTERM. SIGHUP reloads what changed on disk."""
     configure_logging(settings.log_level)
     with stopped_by_signals():
-        metrics = Metrics.of(settings, "inference")
         try:
-            inference = load_models(home, settings, metrics)
+            metrics = Metrics.of(settings, "inference")
+            inference = load_models(home, settings, metrics, QueueBoard(board_path(socket_path)))
         except CascadeError as error:
             sys.exit(f"error[{error.code}]: {error.message}")
         server = inference_server(

@@ -16,17 +16,21 @@ from gateway.errors import TierUnavailable
 from gateway.inference import wire
 from gateway.inference.base import TierStatus
 from gateway.inference.batching import FULL
+from gateway.shared.queues import QueueBoard
 from gateway.telemetry.logs import TRACE_PARENT
 
 #: A host name is needed to write a URL; the socket is what is connected to.
 _BASE = "http://inference"
 _STATUS_SECONDS = 5.0
-#: After a tier's queue was full, this process refuses by itself for as long: the queue does not run dry meanwhile, and
-#: the cores that are short are not spent on hearing the same again. At most a quarter of what the queue needs to empty.
+#: For how long a queue that is seen to be full is taken to be. What it says then is looked up again.
 _FULL_SECONDS = 0.05
-_NOT_FULL = (0.0, "")
 #: The process itself refuses what it cannot do by the deadline; this much later it counts as stuck.
 _GRACE_SECONDS = 1.0
+
+
+def board_path(socket_path: Path) -> Path:
+    """Where the inference process that listens on a socket shows how full its queues are."""
+    return socket_path.with_name(f"{socket_path.name}.queues")
 
 
 class RemoteInference:
@@ -42,7 +46,8 @@ class RemoteInference:
     def __init__(self, socket_path: Path, *, timeout: float = 60.0) -> None:
         self._timeout = timeout
         self._epoch: str | None = None
-        self._full: dict[TierName, tuple[float, str]] = {}
+        self._board_path = board_path(socket_path)
+        self._board: QueueBoard | None = None
         self._client = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(
                 uds=str(socket_path), limits=httpx.Limits(max_connections=None, max_keepalive_connections=64)
@@ -94,6 +99,7 @@ class RemoteInference:
         *,
         deadline: float | None = None,
         version: str | None = None,
+        most_before: int | None = None,
     ) -> list[TierOutput]:
         """See :meth:`gateway.inference.base.Inference.propose`.
 
@@ -103,32 +109,32 @@ class RemoteInference:
         """
         self._refuse_while_full(tier)
         # Escaped to ASCII, any text a document can hold passes.
-        body = json.dumps(wire.call_json(wire.Call(documents, fields, deadline, version))).encode("ascii")
+        body = json.dumps(wire.call_json(wire.Call(documents, fields, deadline, version, most_before))).encode("ascii")
         timeout = self._timeout if deadline is None else min(self._timeout, max(0.0, deadline) + _GRACE_SECONDS)
-        try:
-            raw = await self._send("POST", wire.PROPOSE_PATH.format(task=task, tier=tier), timeout, content=body)
-        except TierUnavailable as error:
-            self._note_full(tier, error)
-            raise
+        raw = await self._send("POST", wire.PROPOSE_PATH.format(task=task, tier=tier), timeout, content=body)
         try:
             return [wire.output_from_json(output) for output in raw["outputs"]]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TierUnavailable("the inference process gave a malformed answer") from error
 
     def full_for(self, tier: TierName) -> float:
-        """See :meth:`gateway.inference.base.Inference.full_for`."""
-        return max(0.0, self._full.get(tier, _NOT_FULL)[0] - time.monotonic())
+        """See :meth:`gateway.inference.base.Inference.full_for`. What the process shows is looked at: under overload
+        the cores that are short are not spent on asking."""
+        if self._board is None:
+            if not self._board_path.exists():  # it is made before the process answers for the first time
+                return 0.0
+            self._board = QueueBoard(self._board_path)
+        return _FULL_SECONDS if self._board.is_full(tier) else 0.0
 
     def _refuse_while_full(self, tier: TierName) -> None:
         if (seconds := self.full_for(tier)) > 0:
-            raise TierUnavailable(self._full[tier][1], detail=FULL, retry_after=seconds)
-
-    def _note_full(self, tier: TierName, error: TierUnavailable) -> None:
-        if error.detail == FULL and error.retry_after is not None:
-            self._full[tier] = (time.monotonic() + min(_FULL_SECONDS, error.retry_after / 4), error.message)
+            raise TierUnavailable(f"{tier} is busy: its queue is full", detail=FULL, retry_after=seconds)
 
     async def close(self) -> None:
         """Close the connections."""
+        if self._board is not None:
+            self._board.close()
+            self._board = None
         await self._client.aclose()
 
     async def _get(self, path: str) -> Any:

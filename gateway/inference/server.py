@@ -58,7 +58,13 @@ def inference_app(inference: Inference, tracer: Tracer | None = None) -> Starlet
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InvalidRequest(f"malformed call ({type(error).__name__})") from error
         proposing = inference.propose(
-            task, tier, call.documents, call.fields, deadline=call.deadline, version=call.version
+            task,
+            tier,
+            call.documents,
+            call.fields,
+            deadline=call.deadline,
+            version=call.version,
+            most_before=call.most_before,
         )
         try:
             outputs = await unless_disconnected(request.receive, proposing)

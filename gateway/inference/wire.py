@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.document import TIERS, Document, Proposal, TierName, TierOutput, Work
 from gateway.inference.base import TierStatus
+from gateway.task import CallPrice
 
 STATUS_PATH = "/status/{task}"
 PROPOSE_PATH = "/propose/{task}/{tier}"
@@ -41,6 +42,7 @@ class Call:
     fields: Sequence[str]
     deadline: float | None = None
     version: str | None = None
+    most_before: int | None = None
 
 
 def call_json(call: Call) -> dict[str, Any]:
@@ -50,17 +52,19 @@ def call_json(call: Call) -> dict[str, Any]:
         "fields": list(call.fields),
         "deadline": call.deadline,
         "version": call.version,
+        "most_before": call.most_before,
     }
 
 
 def call_from_json(raw: Mapping[str, Any]) -> Call:
     """The inverse of :func:`call_json`. Raises KeyError, TypeError or ValueError where it is malformed."""
-    deadline = raw["deadline"]
+    deadline, most_before = raw["deadline"], raw["most_before"]
     return Call(
         [Document(**document) for document in raw["documents"]],
         list(raw["fields"]),
         None if deadline is None else float(deadline),
         raw["version"],
+        None if most_before is None else int(most_before),
     )
 
 
@@ -83,4 +87,9 @@ def status_json(statuses: Mapping[TierName, TierStatus]) -> dict[str, Any]:
 
 def status_from_json(raw: Mapping[str, Any]) -> dict[TierName, TierStatus]:
     """The inverse of :func:`status_json`. Raises KeyError or TypeError where it is malformed."""
-    return {tier: TierStatus(**raw[tier]) for tier in TIERS if tier in raw}
+    return {tier: _status(raw[tier]) for tier in TIERS if tier in raw}
+
+
+def _status(raw: Mapping[str, Any]) -> TierStatus:
+    price = raw["price"]
+    return TierStatus(**{**raw, "price": None if price is None else CallPrice(**price)})

@@ -41,7 +41,7 @@ class Occupancy:
         for index in range(_CAPACITY):
             at = self._slots.offset(index)
             process, _ = _SLOT.unpack_from(self._slots.memory, at)
-            if process in (_UNUSED, _LEFT) or not _alive(process):
+            if process in (_UNUSED, _LEFT) or not alive(process):
                 _SLOT.pack_into(self._slots.memory, at, os.getpid(), 0)
                 return at
         raise ConfigurationError(f"more than {_CAPACITY} processes use one run directory")
@@ -81,7 +81,7 @@ class Occupancy:
             process, count = _SLOT.unpack_from(memory, at)
             if process == _UNUSED:
                 return
-            if count and process != _LEFT and not _alive(process):
+            if count and process != _LEFT and not alive(process):
                 _COUNT.pack_into(memory, at + 8, 0)
 
     def close(self) -> None:
@@ -90,7 +90,8 @@ class Occupancy:
         self._slots.close()
 
 
-def _alive(process: int) -> bool:
+def alive(process: int) -> bool:
+    """Whether there is such a process."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -137,6 +137,16 @@ class Instruments:
             registry=registry,
             multiprocess_mode="livemax",
         )
+        self.model_reloads = counter(
+            "cascade_model_reloads_total", "Changes of a task's model files, by what came of them.", "task", "result"
+        )
+        self.model_problems = Gauge(
+            "cascade_model_problems",
+            "Model tiers that go on as they were because newer files of them cannot be used.",
+            ["task"],
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         self.breaker_open = Gauge(
             "cascade_breaker_open",
             "1 while a remote large model is left alone because it kept failing.",

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -26,10 +27,12 @@ from gateway.cost.energy import Footprint
 from gateway.document import TierName
 from gateway.extraction import Outcome
 from gateway.inference.batching import Refusal
+from gateway.inference.models import ModelReload
 from gateway.settings import Settings
 from gateway.telemetry.counting import FIELD_OUTCOMES, NO_TIER, OVERHEAD, Counts, FieldOutcome, field_outcome
 from gateway.telemetry.exposition import Derived
 from gateway.telemetry.instruments import Instruments
+from gateway.telemetry.reserving import reserve_metric_files
 from gateway.telemetry.spans import TRACER, Span, Tracer, open_tracer
 
 __all__ = [
@@ -122,8 +125,11 @@ class Metrics(Instruments):
         """The metrics of a process of a service.
 
         Raises:
-            ConfigurationError: traces are wanted, and OpenTelemetry is not installed.
+            ConfigurationError: traces are wanted, and OpenTelemetry is not installed; or the disk has no room for what
+                processes count.
         """
+        if directory := os.environ.get(MULTIPROCESS_VARIABLE):
+            reserve_metric_files(Path(directory))
         return cls(
             CollectorRegistry(),
             enabled=settings.metrics == "on",
@@ -243,6 +249,14 @@ class Metrics(Instruments):
     def queue_refused(self, tier: TierName, reason: Refusal) -> None:
         """See :class:`gateway.inference.batching.QueueListener`."""
         self.queue_refusals.labels(tier, reason).inc()
+
+    def models_changed(self, task: str, result: ModelReload) -> None:
+        """See :class:`gateway.inference.models.ModelListener`."""
+        self.model_reloads.labels(task, result).inc()
+
+    def models_refused(self, task: str, tiers: int) -> None:
+        """See :class:`gateway.inference.models.ModelListener`."""
+        self.model_problems.labels(task).set(tiers)
 
     async def scrape(self) -> tuple[bytes, str]:
         """As :meth:`exposition`, without blocking the event loop, and with all that any worker counted before."""

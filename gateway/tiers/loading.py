@@ -8,16 +8,17 @@ from typing import Any, overload
 
 from gateway.bases import load_bases
 from gateway.document import TierName
-from gateway.errors import ConfigurationError, ModelError, ModelMissing
+from gateway.errors import ConfigurationError, ModelError, ModelMissing, UpstreamFileError
 from gateway.home import Home
 from gateway.inference.base import TierStatus
 from gateway.inference.shares import Share
-from gateway.task import TaskSpec
+from gateway.task import CallPrice, TaskSpec
 from gateway.tiers.base import AsyncTier, Tier
 from gateway.tiers.forms import Forms
 from gateway.tiers.large.local import LARGE_MODES, LargeMode, load_large
 from gateway.tiers.large.remote.configuration import remote_path
 from gateway.tiers.large.remote.loading import load_remote_large
+from gateway.tiers.large.remote.pricing import with_call_price
 from gateway.tiers.large.remote.sync import SyncTier
 from gateway.tiers.large.remote.tier import RemoteLargeTier
 from gateway.tiers.large.remote.upstreams import Upstreams
@@ -77,7 +78,7 @@ def load_model_tiers(
         batch_tokens: most padded tokens of one forward pass.
 
     Raises:
-        ConfigurationError: an unknown ``large_mode``, or a file about a remote tier cannot be used.
+        ConfigurationError: an unknown ``large_mode``.
     """
     if large_mode != "off" and large_mode not in LARGE_MODES:
         raise ConfigurationError(f"large mode {large_mode!r} is none of {', '.join(LARGE_MODES)}, off")
@@ -85,17 +86,26 @@ def load_model_tiers(
     for name in task.tiers:
         if name == "rules":
             continue
+        price = _price(home, task) if name == "large" and large_mode != "off" else None
         try:
             share = shares[name] if shares else Share(1, threads)
             tier = _load(name, home, task, share, large_mode, upstreams, batch_tokens)
-        except ModelError as error:
+        except (ModelError, UpstreamFileError) as error:
             log.warning("task %s: %s tier unavailable: %s", task.name, name, error.message)
             # Clients are shown this: where the home lies on this machine is not their business.
             shown = error.message.replace(f"{home.path}/", "").replace(f"{home.cache}/", "cache/")
-            loaded[name] = (None, TierStatus(None, shown))
+            loaded[name] = (None, TierStatus(None, shown, price=price))
         else:
-            loaded[name] = (tier, TierStatus(tier.version, None, tier.mode))
+            loaded[name] = (tier, TierStatus(tier.version, None, tier.mode, price))
     return loaded
+
+
+def _price(home: Home, task: TaskSpec) -> CallPrice | None:
+    """What a remote large tier is expected to bill; ``None`` where it is not remote, or nobody can tell."""
+    try:
+        return with_call_price(task, home.models / task.name, home.upstreams).prices.large
+    except UpstreamFileError:
+        return None  # what is wrong is said where the tier is loaded
 
 
 def _load(

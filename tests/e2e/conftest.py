@@ -38,7 +38,7 @@ rules:
   - {id: after-total, kind: anchor, label: 'TOTAL', value: '\\d+\\.\\d\\d', precision: 0.95}
 """
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "MUTIARA", "LTD"]
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 
 
 def write_student(directory: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -38,7 +40,8 @@ rules:
 """
 TEXT = "MUTIARA LTD\nTOTAL 9.00"
 GOOD = fields(shop="Mutiara Ltd")
-RECOVERY_SECONDS = 5.0
+#: What benchmarks/remote_large.py holds to 5 s; here it says whether there is a recovery, however busy the machine.
+RECOVERY_SECONDS = 20.0
 
 
 @pytest.fixture
@@ -155,14 +158,108 @@ def test_every_request_is_answered_whatever_the_upstream_does(
     assert "sk-secret-of-the-test" not in metrics + service.log.read_text() + service.output.read_text()
 
 
-def test_a_client_that_leaves_ends_the_call_upstream(
+def test_with_workers_clients_that_leave_and_deadlines_reach_the_call_upstream(
     home: Home, upstream: FaultyServer, start: Callable[..., object], eventually: Callable[..., None]
 ) -> None:
+    # An upstream that is given all the time it wants, so that nothing but the client or the deadline ends a call.
+    described = yaml.safe_load((home.path / "upstreams.yaml").read_text())
+    described["upstreams"][0].update(timeouts={"connect": 5, "read": 600, "total": 600}, breaker={"slow": 600})
+    (home.path / "upstreams.yaml").write_text(yaml.safe_dump(described))
     service = start(home, "--workers", "2")
     upstream.then = stall
-    with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{service.address}/v1/extract", json={"task": "bills", "text": TEXT}, timeout=0.4)
-    eventually(lambda: len(upstream.left) == 1 and upstream.under_way == 0, 5.0)
+    bill = {"task": "bills", "text": TEXT}
+    documents = {"task": "bills", "documents": [{"id": str(number), "text": TEXT} for number in range(3)]}
+
+    for path, body, calls in (("/v1/extract", bill, 1), ("/v1/extract/batch", documents, 3)):
+        before = len(upstream.left)
+        with httpx.Client(base_url=service.address, timeout=60) as client, ThreadPoolExecutor(1) as pool:
+            asking = pool.submit(client.post, path, json=body)
+            eventually(lambda calls=calls: upstream.under_way == calls)
+            _hang_up(client)
+            with pytest.raises(httpx.TransportError):
+                asking.result(30)
+        eventually(lambda left=before + calls: len(upstream.left) == left and upstream.under_way == 0)
+
+    with httpx.Client(base_url=service.address, timeout=60) as client:
+        answer = client.post("/v1/extract", json={**bill, "deadline_ms": 300}).json()
+        assert answer["unavailable"] == {"large": "the deadline passed before it answered"}
+        assert answer["status"] == "degraded"
+        # In a batch each document has its own deadline, or the batch's, from when it is begun.
+        documents["documents"][1]["deadline_ms"] = 200
+        response = client.post("/v1/extract/batch", json=documents, headers={"X-Deadline-Ms": "400"})
+        *lines, last = [json.loads(line) for line in response.text.splitlines()]
+        assert sorted(line["id"] for line in lines) == ["0", "1", "2"]
+        assert {line["status"] for line in lines} == {"degraded"}
+        assert {line["fields"]["total"]["state"] for line in lines} == {"accepted"}
+        assert last["summary"]["degraded"] == 3
+    eventually(lambda: upstream.under_way == 0)
+
+
+def _hang_up(client: httpx.Client) -> None:
+    """Break a client's connections while it waits for an answer."""
+    for connection in client._transport._pool.connections:  # type: ignore[attr-defined]
+        stream = connection._connection._network_stream
+        stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+
+def test_an_edit_of_the_upstreams_is_taken_up_and_a_broken_one_is_not(
+    home: Home,
+    upstream: FaultyServer,
+    start: Callable[..., object],
+    eventually: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CASCADE_MODEL_POLL_SECONDS", "0.1")
+    service = start(home, "--workers", "2")
+    file = home.path / "upstreams.yaml"
+    good = file.read_text()
+
+    def ask() -> dict[str, object]:
+        return service.extract(task="bills", text=TEXT).json()
+
+    def problems() -> list[str]:
+        response = service.get("/readyz")
+        assert response.status_code == 200
+        return [problem for problem in response.json()["tasks"]["bills"]["problems"] if problem.startswith("large")]
+
+    before = ask()
+    assert (before["status"], problems()) == ("complete", [])
+    file.write_text("upstreams: [")
+    eventually(lambda: problems() != [])
+    [said] = problems()
+    assert said.startswith("large: upstreams.yaml: not YAML")
+    assert 'cascade_model_problems{task="bills"} 1.0' in service.get("/metrics").text
+    assert any("upstreams.yaml" in line.get("problem", line.get("why", "")) for line in service.log_lines())
+    assert ask()["status"] == "complete"
+    # A worker that begins now has what it needs.
+    worker = {line["process"]: line["pid"] for line in service.log_lines() if line["message"] == "process started"}
+    os.kill(worker["worker-1"], signal.SIGKILL)
+    eventually(lambda: any(line.get("process") == "worker-1" and line.get("restarts") for line in service.log_lines()))
+    # So have edited rules.
+    rules = home.path / "rules" / "bills" / "total.yaml"
+    rules.write_text(rules.read_text() + "# edited\n")
+    eventually(lambda: _answered(ask).get("versions", {}).get("generation") == 2)
+
+    with FaultyServer(GOOD) as other:
+        described = yaml.safe_load(good)
+        described["upstreams"][0].update(base_url=other.url, prices={"per_call": 7.0})
+        file.write_text(yaml.safe_dump(described))
+        eventually(lambda: ask()["status"] == "complete" and len(other.received) > 0)
+        asked = len(upstream.received)
+        answer = ask()
+        assert (answer["status"], len(upstream.received)) == ("complete", asked)
+        assert answer["versions"]["large"] == before["versions"]["large"]
+        assert answer["cost"]["by_tier"]["large"] > 7.0
+        eventually(lambda: ask()["cost"]["always_large"] > 7.0)
+        eventually(lambda: problems() == [])
+        assert other.received[-1].headers["authorization"] == "Bearer sk-secret-of-the-test"
+
+
+def _answered(ask: Callable[[], dict[str, object]]) -> dict[str, object]:
+    try:
+        return ask()
+    except httpx.TransportError:
+        return {}  # a worker was killed
 
 
 def test_a_file_that_is_wrong_is_said_before_anything_is_served(home: Home) -> None:

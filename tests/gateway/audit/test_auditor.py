@@ -152,8 +152,7 @@ async def running(home: Home, large: Large | None = None, started: bool = True, 
     told = Told()
     settled = replace(Terms(share=1.0), **terms)
     budget = AuditBudget(database, settled.daily_budget)
-    depth = lambda: inference.depths["large"]  # noqa: E731
-    auditor = Auditor(engine, store, budget, References(home.models), settled, told, depth=depth)
+    auditor = Auditor(engine, store, budget, References(home.models), settled, told)
     if started:
         await auditor.start()
     try:

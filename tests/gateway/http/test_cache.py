@@ -140,7 +140,8 @@ def test_where_the_first_comes_to_nothing_the_others_are_answered_by_themselves(
     broken.gate.set()
     for thread in threads:
         thread.join(10)
-    assert len(broken.calls) == 3
+    # Those who waited ask by themselves; where they share a batch that fails, each of it is tried once more alone.
+    assert len(broken.calls) in {3, 4}
     assert [answer["status"] for answer in answers] == ["complete"] * 3
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.document import Document
 from gateway.errors import TierUnavailable
-from gateway.inference.batching import Entry, Limits, TierQueue
+from gateway.inference.batching import BUSY, Entry, Limits, TierQueue
 
 STUDENT, OTHER = object(), object()
 NO_WAIT = Limits(waiting=1000, batch_tokens=100, max_wait=0.0)
@@ -88,6 +88,23 @@ def test_what_cannot_be_done_by_its_deadline_is_refused_at_once(told: Any) -> No
     assert raised.value.retry_after == pytest.approx(2.5)
     queue.submit([entry(10, deadline=time.monotonic() + 2.7)])
     assert told.refused == [("student", "deadline")]
+
+
+def test_work_that_gives_way_is_refused_while_others_are_before_it(told: Any) -> None:
+    queue = TierQueue("student", NO_WAIT, listener=told)
+    queue.submit([entry()], most_before=0)  # idle
+    with pytest.raises(TierUnavailable, match="has others before it: 1") as raised:
+        queue.submit([entry()], most_before=0)
+    assert raised.value.detail == BUSY
+    queue.submit([entry()], most_before=1)
+    batch = queue.take()
+    assert batch
+    with pytest.raises(TierUnavailable):  # what is being answered counts, too
+        queue.submit([entry()], most_before=1)
+    queue.done(batch, 0.01)
+    assert queue.depth < 2
+    queue.submit([entry()], most_before=1)
+    assert told.refused == [], "it comes again; no request went without an answer"
 
 
 def test_what_was_learned_of_the_speed_is_forgotten_little_by_little() -> None:

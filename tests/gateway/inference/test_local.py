@@ -138,6 +138,8 @@ def test_a_tier_that_waits_for_others_runs_on_the_event_loop_within_the_same_bou
         ]
         await asyncio.sleep(0.01)
         assert inference.depths["large"] == 2
+        with pytest.raises(TierUnavailable, match="large has others before it: 2"):
+            await inference.propose("bills", "large", BILL, ["shop"], most_before=1)
         with pytest.raises(TierUnavailable, match="large is busy"):
             await inference.propose("bills", "large", BILL, ["shop"])
         calls[1].cancel()

@@ -90,18 +90,42 @@ def test_a_changed_model_takes_over_and_the_one_before_answers_who_names_it(
         models.find("bills", "student", "s1")
 
 
-@pytest.mark.parametrize("content", ["broken", "crash"])
-def test_a_model_that_cannot_be_used_replaces_none(disk: Disk, content: str) -> None:
-    models = disk.models()
+class Told:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.changed: list[str] = []
+        self.refused = 0
+
+    def models_changed(self, task: str, result: str) -> None:
+        assert task == "bills"
+        self.changed.append(result)
+
+    def models_refused(self, task: str, tiers: int) -> None:
+        assert task == "bills"
+        self.refused = tiers
+
+
+@pytest.mark.parametrize(("content", "why"), [("broken", "the file is broken"), ("crash", "cannot be loaded")])
+def test_a_model_that_cannot_be_used_replaces_none_and_says_why(disk: Disk, content: str, why: str) -> None:
+    told = Told()
+    models = Models(disk.home, None, disk.load, told)
     epoch = models.epoch
     disk.write(content)
     assert not models.reload()
-    assert models.epoch == epoch
     assert models.find("bills", "student", None).version == "s1"
+    status = models.status("bills")["student"]
+    assert (status.version, status.available, status.refused) == ("s1", True, why)
+    assert models.epoch != epoch, "workers ask what it says"
+    assert (told.changed, told.refused) == (["refused"], 1)
     assert models.changes() is None, "it is not tried again until it changes"
+    disk.write("s1")  # the edit is taken back
+    assert not models.reload()
+    assert (models.status("bills")["student"].refused, models.epoch, told.refused) == (None, epoch, 0)
     disk.write("s3")
     assert models.reload()
     assert models.find("bills", "student", None).version == "s3"
+    assert told.changed == ["refused", "replaced"]
 
 
 def test_a_missing_model_that_comes_is_taken_up(disk: Disk) -> None:
@@ -143,6 +167,30 @@ def test_while_another_model_is_loaded_requests_are_answered(disk: Disk) -> None
         await inference.propose("bills", "student", [Document("x")], ["shop"], version="s2")
         await inference.propose("bills", "student", [Document("x")], ["shop"], version="s1")
         assert "s1" in versions
+        watching.cancel()
+        await inference.close()
+
+    asyncio.run(main())
+
+
+def test_a_look_that_fails_is_not_the_last(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    inference = LocalInference(disk.home, load=disk.load)
+    looks: list[str] = []
+    looking = models_module.models_on_disk
+
+    def no_files(home: Home, task: str) -> object:
+        looks.append(task)
+        if len(looks) < 3:
+            raise OSError(24, "Too many open files")
+        return looking(home, task)
+
+    async def main() -> None:
+        monkeypatch.setattr(models_module, "models_on_disk", no_files)
+        watching = asyncio.create_task(inference.watch(0.01))
+        disk.write("s2")
+        async with asyncio.timeout(20):
+            while (await inference.status("bills"))["student"].version != "s2":
+                await asyncio.sleep(0.01)
         watching.cancel()
         await inference.close()
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import multiprocessing
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -16,10 +17,12 @@ from hypothesis import strategies as st
 from gateway.document import Candidate, Document, Proposal, TierOutput, Work
 from gateway.errors import TierUnavailable
 from gateway.inference import wire
-from gateway.inference.base import Inference
-from gateway.inference.batching import Limits
-from gateway.inference.remote import RemoteInference
+from gateway.inference.base import Inference, TierStatus
+from gateway.inference.batching import BUSY, FULL, Limits
+from gateway.inference.remote import RemoteInference, board_path
 from gateway.inference.server import inference_server
+from gateway.shared.queues import QueueBoard
+from gateway.task import CallPrice
 
 
 @pytest.fixture
@@ -139,7 +142,8 @@ def test_the_deadline_goes_along(local: Any, echo: Any, socket_path: Path, event
         first = asyncio.create_task(remote.propose("bills", "student", [Document("first")], ["shop"]))
         await asyncio.to_thread(eventually, lambda: student.calls == ["first"])
         late = asyncio.create_task(remote.propose("bills", "student", [Document("late")], ["shop"], deadline=0.05))
-        await asyncio.sleep(0.2)
+        await asyncio.to_thread(eventually, lambda: inference.depths["student"] == 2)
+        await asyncio.sleep(0.2)  # its deadline passes in the queue
         student.gate.set()
         with pytest.raises(TierUnavailable, match="the deadline passed before it was its turn"):
             await late
@@ -174,31 +178,75 @@ def test_an_answer_that_does_not_come_is_given_up_and_its_work_dropped(
     assert student.calls == ["first"]
 
 
-def test_a_full_queue_is_not_asked_again_at_once(local: Any, echo: Any, socket_path: Path, eventually: Any) -> None:
+def test_work_that_gives_way_does_so_to_requests_of_other_workers(
+    local: Any, echo: Any, socket_path: Path, eventually: Any
+) -> None:
+    large = echo("large", "l1", gate=threading.Event())
+    inference = local(large)
+
+    async def ask() -> None:
+        one, other = RemoteInference(socket_path), RemoteInference(socket_path)
+        request = asyncio.create_task(one.propose("bills", "large", [Document("request")], ["shop"]))
+        await asyncio.to_thread(eventually, lambda: large.calls == ["request"])
+        with pytest.raises(TierUnavailable, match="large has others before it: 1") as raised:
+            await other.propose("bills", "large", [Document("audit")], ["shop"], most_before=0)
+        assert raised.value.detail == BUSY
+        assert other.full_for("large") == 0, "requests of the same worker are not held up by it"
+        large.gate.set()
+        await request
+        await other.propose("bills", "large", [Document("audit")], ["shop"], most_before=0)
+        await one.close()
+        await other.close()
+
+    with serving(inference, socket_path, eventually):
+        asyncio.run(ask())
+    assert large.calls == ["request", "audit"]
+
+
+def test_a_full_queue_is_seen_and_not_asked(local: Any, echo: Any, socket_path: Path, eventually: Any) -> None:
     student = echo("student", "s1", gate=threading.Event())
-    inference = local(student, limits=Limits(1, 512, 0.0))
-    inference._queues["student"].observe(100.0, 1)  # as if it were very slow
+    board = QueueBoard(board_path(socket_path))
+    inference = local(student, limits=Limits(1, 512, 0.0), board=board)
 
     async def ask() -> None:
         remote = RemoteInference(socket_path)
+        assert remote.full_for("student") == 0
         first = asyncio.create_task(remote.propose("bills", "student", [Document("first")], ["shop"]))
         await asyncio.to_thread(eventually, lambda: student.calls == ["first"])
-        refused = []
-        for _ in range(2):
-            with pytest.raises(TierUnavailable, match="student is busy") as raised:
-                await remote.propose("bills", "student", [Document("x")], ["shop"])
-            assert raised.value.retry_after is not None
-            refused.append(raised.value.retry_after)
-        assert refused[0] > 10.0, "what the queue said"
-        assert refused[1] <= 0.05, "what was remembered of it"
+        assert remote.full_for("student") > 0
+        assert remote.full_for("large") == 0
+        with pytest.raises(TierUnavailable, match="student is busy") as raised:
+            await remote.propose("bills", "student", [Document("x")], ["shop"])
+        assert raised.value.detail == FULL
         student.gate.set()
         await first
-        await asyncio.sleep(0.06)
+        await asyncio.to_thread(eventually, lambda: remote.full_for("student") == 0)
         await remote.propose("bills", "student", [Document("again")], ["shop"])
         await remote.close()
 
     with serving(inference, socket_path, eventually):
         asyncio.run(ask())
+    assert student.calls == ["first", "again"]
+
+
+def test_a_queue_whose_process_is_gone_is_not_taken_to_be_full(socket_path: Path) -> None:
+    board = QueueBoard(board_path(socket_path))
+    process = multiprocessing.get_context("spawn").Process(target=_fill, args=(socket_path,))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    remote = RemoteInference(socket_path)
+    assert remote.full_for("student") == 0
+    board.open_queue("student", 1)  # by this process, which lives
+    board.post("student", 1)
+    assert remote.full_for("student") > 0
+
+
+def _fill(socket_path: Path) -> None:
+    board = QueueBoard(board_path(socket_path))
+    board.open_queue("student", 1)
+    board.post("student", 1)
+    assert board.is_full("student")
 
 
 texts = st.text(st.characters(codec=None), max_size=20)
@@ -216,6 +264,21 @@ outputs = st.builds(
     st.dictionaries(texts, st.lists(candidates, max_size=2).map(lambda found: Proposal(tuple(found))), max_size=2),
     st.builds(Work, st.floats(0, 10), st.floats(0, 10), st.integers(0, 99), st.integers(1, 9)),
 )
+
+
+statuses = st.builds(
+    TierStatus,
+    st.none() | texts,
+    st.none() | texts,
+    st.none() | texts,
+    st.none() | st.builds(CallPrice, st.floats(0, 1), st.floats(0, 1), st.integers(0, 99), st.booleans()),
+    st.none() | texts,
+)
+
+
+@given(statuses)
+def test_a_status_survives_the_wire(status: TierStatus) -> None:
+    assert wire.status_from_json(json.loads(json.dumps(wire.status_json({"large": status})))) == {"large": status}
 
 
 @given(outputs)

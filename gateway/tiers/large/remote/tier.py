@@ -29,6 +29,9 @@ class RemoteLargeTier:
     ``version`` is the digest of what shapes its answers as far as this side knows: the model's name, the prompt, the
     schema, decoding and grounding. A server that replaces the model behind its name cannot be noticed.
 
+    ``setup`` is all that the two files say; a tier that differs in it alone gives the same answers, from elsewhere or
+    under other limits.
+
     Args:
         chosen: the task's upstreams, in order of preference.
 
@@ -47,6 +50,7 @@ class RemoteLargeTier:
         self._policy = RetryPolicy.of(remote)
         self._reader = Reader(task, forms, remote.confidence)
         self.version = version_of(task, remote, chosen, forms)
+        self.setup = (remote, tuple(chosen))
 
     async def propose(
         self, documents: Sequence[Document], fields: Sequence[str], *, deadline: float | None = None
@@ -72,8 +76,9 @@ class RemoteLargeTier:
         return [task.result() for task in pending]
 
     async def close(self) -> None:
-        """Let go of the upstreams' connections, which all tasks share."""
-        await self._upstreams.close()
+        """Let go of the upstreams' connections, as far as no other task's tier holds them."""
+        clients, self._clients = self._clients, []
+        await self._upstreams.release(clients)
 
     async def _answer(self, document: Document, fields: Sequence[str], seconds: float) -> TierOutput:
         started, cpu = time.perf_counter(), time.thread_time()

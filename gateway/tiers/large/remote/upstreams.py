@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +39,8 @@ class RetryPolicy:
 
 
 class Upstreams:
-    """The clients of the upstreams that ``upstreams.yaml`` names: one each, which all tasks share. For one event loop.
+    """The clients of the upstreams that ``upstreams.yaml`` names: one each, which all tasks share. For one event loop;
+    clients may be taken on any thread.
 
     Args:
         path: the file.
@@ -57,25 +60,43 @@ class Upstreams:
         self._environment = os.environ if environment is None else environment
         self._listener: RemoteListener = listener or Silence()
         self._clock = clock
-        self._clients: list[UpstreamClient] = []
+        self._lock = threading.Lock()
+        #: How many hold each client. Its key is the whole description: one that says something else is another client.
+        self._held: Counter[UpstreamClient] = Counter()
 
     def clients(self, chosen: Sequence[Upstream]) -> list[UpstreamClient]:
-        """The clients of ``chosen``. One that is described otherwise than before gets another client; tiers that hold
-        the former go on with it.
+        """The clients of ``chosen``, to be given back to :meth:`release`. An upstream that is described otherwise than
+        before gets another client; those who hold the former go on with it.
 
         Raises:
             ModelMissing: a secret is not in the environment.
             UpstreamFileError: a TLS file cannot be used.
         """
-        return [self._client(upstream) for upstream in chosen]
+        with self._lock:
+            found = [self._client(upstream) for upstream in chosen]
+            self._held.update(found)
+        return found
 
     def _client(self, upstream: Upstream) -> UpstreamClient:
-        for client in self._clients:
+        for client in self._held:
             if client.upstream == upstream:
                 return client
-        made = UpstreamClient(upstream, self._environment, self._listener, clock=self._clock)
-        self._clients.append(made)
-        return made
+        return UpstreamClient(upstream, self._environment, self._listener, clock=self._clock)
+
+    async def release(self, clients: Sequence[UpstreamClient]) -> None:
+        """Give back what :meth:`clients` gave; the connections of those that nobody holds any more are closed."""
+        with self._lock:
+            self._held.subtract(clients)
+            unused = [client for client, holders in self._held.items() if holders <= 0]
+            for client in unused:
+                del self._held[client]
+            others = {client.name: client for client in self._held}
+        for client in unused:
+            await client.close()
+            # The last word on a name is that of the client that goes on; one that is gone leaves nothing open.
+            goes_on = client.name in others and others[client.name].is_open
+            if goes_on != client.is_open:
+                self._listener.breaker(client.name, goes_on)
 
     async def complete(
         self, clients: Sequence[UpstreamClient], call: Call, policy: RetryPolicy, seconds: float
@@ -97,8 +118,10 @@ class Upstreams:
         raise search.failure()
 
     async def close(self) -> None:
-        """Close all connections."""
-        clients, self._clients = self._clients, []
+        """Close all connections, whoever holds them."""
+        with self._lock:
+            clients = list(self._held)
+            self._held.clear()
         for client in clients:
             await client.close()
 

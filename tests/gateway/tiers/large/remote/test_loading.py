@@ -13,6 +13,7 @@ from gateway.cost import cost_of, expected_amount
 from gateway.document import Document, Work
 from gateway.errors import TierUnavailable, UpstreamFileError
 from gateway.home import Home
+from gateway.inference.local import LocalInference, model_loader
 from gateway.policy import TierEstimate
 from gateway.task import CallPrice, Prices
 from gateway.telemetry.metrics import Metrics
@@ -104,9 +105,9 @@ def test_a_file_that_is_wrong_is_said_when_the_task_is_read(make_home):
 
 
 def test_a_certificate_file_that_is_not_there_is_named(make_home):
-    home = make_home("https://api.example.com/v1", upstream={"tls": {"ca_file": "/nowhere/ca.pem"}})
-    with pytest.raises(UpstreamFileError, match="upstream own: tls: No such file"):
-        load(home)
+    tier, status = load(make_home("https://api.example.com/v1", upstream={"tls": {"ca_file": "/nowhere/ca.pem"}}))
+    assert tier is None
+    assert status.problem.startswith("upstream own: tls: No such file")
 
 
 @pytest.mark.parametrize(
@@ -226,3 +227,131 @@ def test_tasks_share_a_client_and_a_changed_description_gets_another(make_home):
     assert first._clients == again._clients
     assert first._clients != changed._clients
     asyncio.run(upstreams.close())
+
+
+# --- files that change ---
+
+
+def test_a_client_is_closed_when_the_last_tier_lets_go_of_it(make_home, serve):
+    server = serve()
+    upstreams = Upstreams(make_home(server.url).upstreams)
+
+    async def work() -> None:
+        one, other = (load(make_home(server.url), upstreams=upstreams)[0] for _ in range(2))
+        await one.close()
+        await one.close()  # twice is no harm to the other
+        assert (await other.propose([Document(TEXT)], ["total"]))[0].proposals["total"].best.normalised == "9.00"
+        [client] = other._clients
+        await other.close()
+        assert client._http.is_closed
+
+    asyncio.run(work())
+
+
+class Watched:
+    """A running inference over a home whose upstreams change."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.registry = CollectorRegistry()
+        metrics = Metrics(self.registry)
+        self.inference = LocalInference(
+            home, load=model_loader(remote_listener=UpstreamMetrics(metrics)), model_listener=metrics
+        )
+
+    async def ask(self):
+        """The total, asked of the version in force."""
+        version = (await self.status()).version
+        [output] = await self.inference.propose("bills", "large", [Document(TEXT)], ["total"], version=version)
+        return output.proposals["total"].best.normalised
+
+    async def status(self):
+        return (await self.inference.status("bills"))["large"]
+
+    def sample(self, name: str, **labels: str):
+        return self.registry.get_sample_value(name, labels)
+
+
+def test_an_edit_of_the_upstreams_takes_effect_and_calls_under_way_come_to_their_end(make_home, serve):
+    old, new = serve(after(0.5, fields(total="1.00"))), serve(fields(total="9.00"))
+
+    async def work() -> None:
+        watched = Watched(make_home(old.url, upstream={"prices": {"per_call": 1.0}}))
+        before = await watched.status()
+        calling = asyncio.create_task(watched.ask())
+        while not old.received:
+            await asyncio.sleep(0.01)
+        make_home(new.url, upstream={"prices": {"per_call": 2.0}, "timeouts": {"total": 7}})
+        assert await watched.inference.reload()
+        assert await watched.ask() == "9.00"
+        assert await calling == "1.00"
+        after_edit = await watched.status()
+        assert after_edit.version == before.version, "the same model: what was calibrated holds"
+        assert (before.price.base, after_edit.price.base) == (1.0, 2.0)
+        assert watched.sample("cascade_model_reloads_total", task="bills", result="replaced") == 1
+        await watched.inference.reload()
+        assert not watched.inference._ended, "the connections of the former are closed"
+        assert not await watched.inference.reload(), "nothing changed"
+        await watched.inference.close()
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ("upstreams: [", "upstreams.yaml: not YAML (line 1)"),
+        ("", "upstreams.yaml: the file: "),
+        ("upstreams:\n- {name: own, base_url: nowhere, model: m}\n", "upstreams.yaml: upstreams.0.base_url: "),
+        ("upstreams:\n- {name: other, base_url: 'http://x/v1', model: m}\n", "no upstream is called 'own'"),
+        ("upstreams:\n- {name: own, base_url: 'http://127.0.0.1/v1', model: m, api_key_env: NONE_SUCH}\n", "NONE_SUCH"),
+        (None, "upstreams.yaml: cannot be read"),
+    ],
+    ids=["no-yaml", "empty", "no-url", "gone-upstream", "no-secret", "no-file"],
+)
+def test_a_broken_edit_of_the_upstreams_leaves_those_in_force(make_home, serve, broken, why, monkeypatch):
+    monkeypatch.delenv("NONE_SUCH", raising=False)
+    server = serve(fields(total="9.00"))
+
+    async def work() -> None:
+        home = make_home(server.url, upstream={"prices": {"per_call": 1.0}})
+        watched = Watched(home)
+        before = await watched.status()
+        if broken is None:
+            home.upstreams.unlink()
+        else:
+            home.upstreams.write_text(broken)
+        assert not await watched.inference.reload()
+        status = await watched.status()
+        assert (status.version, status.available, status.price) == (before.version, True, before.price)
+        assert why in status.refused
+        assert str(home.path) not in status.refused
+        assert await watched.ask() == "9.00"
+        assert watched.sample("cascade_model_problems", task="bills") == 1
+        assert watched.sample("cascade_model_reloads_total", task="bills", result="refused") == 1
+        make_home(server.url, upstream={"prices": {"per_call": 1.0}})
+        await watched.inference.reload()
+        assert await watched.status() == before
+        assert watched.sample("cascade_model_problems", task="bills") == 0
+        assert await watched.ask() == "9.00"
+        await watched.inference.close()
+
+    asyncio.run(work())
+
+
+def test_a_process_that_begins_while_an_edit_is_broken_says_so_and_takes_it_up_when_it_is_mended(make_home, serve):
+    server = serve(fields(total="9.00"))
+
+    async def work() -> None:
+        home = make_home(server.url)
+        home.upstreams.write_text("upstreams: [")
+        watched = Watched(home)
+        assert "not YAML" in (await watched.status()).problem
+        with pytest.raises(TierUnavailable, match="not YAML"):
+            await watched.ask()
+        make_home(server.url)
+        assert await watched.inference.reload()
+        assert await watched.ask() == "9.00"
+        await watched.inference.close()
+
+    asyncio.run(work())
