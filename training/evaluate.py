@@ -66,14 +66,13 @@ def network_scorer(
     task: TaskSpec,
     forms: Forms,
     chooser: WindowChooser | None = None,
-) -> Callable[[nn.Module, int], str]:
-    """A callback for the training loop that says the network's F1 on ``documents``."""
+) -> Callable[[nn.Module, int], dict[str, float]]:
+    """A callback for the training loop: the network's F1 on ``documents``, as :func:`f1_of` gives it."""
     encodings, windows = _prepare(documents, encoder, task, chooser)
 
-    def score(network: nn.Module, _epoch: int) -> str:
+    def score(network: nn.Module, _epoch: int) -> dict[str, float]:
         found = token_probabilities(network, encoder, encodings, pad_id, description="scoring", windows=windows)
-        scores = f1_of(documents, encodings, found, task, forms)
-        return "development F1 " + " ".join(f"{name} {value:.1f}" for name, value in scores.items())
+        return f1_of(documents, encodings, found, task, forms)
 
     return score
 

@@ -23,7 +23,7 @@ class Example:
     ``ids``: ``[T]`` with special tokens. ``targets``: ``[T, F]`` tags or ``IGNORE`` (special tokens, fields not
     annotated). ``occurrences``: a field to the token ranges where its value stands; they are rivals for one label.
     ``soft``: ``[T, F, 3]`` teacher probabilities, or ``None``. ``lead``: tokens before the document's own, which carry
-    no target.
+    no target. ``states``: ``[T, K]`` of the teacher, or ``None``; where there are some, there is ``soft`` too.
     """
 
     ids: NDArray[np.int64]
@@ -31,6 +31,7 @@ class Example:
     occurrences: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     soft: NDArray[np.float32] | None = None
     lead: int = 1
+    states: NDArray[np.float32] | None = None
 
 
 def token_range(offsets: NDArray[np.int32], start: int, end: int) -> tuple[int, int] | None:
@@ -46,6 +47,7 @@ def make_examples(
     fields: Sequence[str],
     soft: NDArray[np.float32] | None = None,
     windows: Sequence[Window] | None = None,
+    states: NDArray[np.float32] | None = None,
 ) -> list[Example]:
     """The windows of one document.
 
@@ -53,6 +55,7 @@ def make_examples(
         spans: field to character spans; a field that is missing is not annotated and teaches nothing.
         soft: ``[tokens, F, 3]`` teacher probabilities for the document's tokens.
         windows: those to learn from; all by default.
+        states: ``[tokens, K]`` states of the teacher for the document's tokens.
     """
     examples: list[Example] = []
     for window in encoder.windows(encoding) if windows is None else windows:
@@ -80,13 +83,18 @@ def make_examples(
         if soft is not None:
             window_soft = np.zeros((size, len(fields), 3), dtype=np.float32)
             window_soft[window.own] = soft[window.start : window.end]
-        examples.append(Example(window.ids, targets, occurrences, window_soft, lead))
+        window_states = None
+        if states is not None:
+            window_states = np.zeros((size, states.shape[1]), dtype=np.float32)
+            window_states[window.own] = states[window.start : window.end]
+        examples.append(Example(window.ids, targets, occurrences, window_soft, lead, window_states))
     return examples
 
 
 @dataclass
 class Batch:
-    """Padded tensors of several examples; ``soft_mask`` ``[B, T]`` says which tokens have teacher targets."""
+    """Padded tensors of several examples; ``soft_mask`` ``[B, T]`` says which tokens have teacher targets, and
+    ``states`` ``[B, T, K]`` are its states for them."""
 
     input_ids: Tensor
     attention_mask: Tensor
@@ -94,6 +102,7 @@ class Batch:
     occurrences: list[dict[int, list[tuple[int, int]]]]
     soft: Tensor | None
     soft_mask: Tensor | None
+    states: Tensor | None = None
 
 
 def collate(examples: Sequence[Example], pad_id: int) -> Batch:
@@ -114,7 +123,12 @@ def collate(examples: Sequence[Example], pad_id: int) -> Batch:
         if soft is not None and soft_mask is not None and example.soft is not None:
             soft[row, :size] = torch.from_numpy(example.soft)
             soft_mask[row, example.lead : size - 1] = True
-    return Batch(ids, mask, targets, [example.occurrences for example in examples], soft, soft_mask)
+    widths = {example.states.shape[1] for example in examples if example.states is not None}
+    states = torch.zeros((len(examples), longest, widths.pop())) if widths else None
+    for row, example in enumerate(examples):
+        if states is not None and example.states is not None:
+            states[row, : len(example.ids)] = torch.from_numpy(example.states)
+    return Batch(ids, mask, targets, [example.occurrences for example in examples], soft, soft_mask, states)
 
 
 def batches_by_tokens(

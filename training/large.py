@@ -17,8 +17,10 @@ from gateway.files import replacing, write_json
 from gateway.tiers.encoding import LINE_BREAK, TextEncoder
 from gateway.tiers.large.adapter import ADAPTER
 from gateway.tiers.large.network import FieldTagger, load_encoder
+from training.device import half_helps
 from training.examples import Example
-from training.loop import Vocabulary, train
+from training.loop import Evaluate, Record, Vocabulary, train
+from training.priors import set_priors
 from training.recipe import LargeRecipe, Recipe
 
 #: Every linear layer of BERT- and MPNet-like encoders.
@@ -28,11 +30,11 @@ ADAPTED = (
 _PREFIX = "base_model.model."
 
 
-def build(recipe: LargeRecipe, base: Path, fields: int) -> FieldTagger:
-    """The network to train: frozen base in bfloat16, adapters and head in float32, no dropout in the encoder.
+def build(recipe: LargeRecipe, base: Path, fields: int, device: torch.device | str = "cpu") -> FieldTagger:
+    """The network to train: frozen base, adapters and head in float32, no dropout in the encoder.
 
-    The base's dropout is switched off because it doubles the time of a training step on a CPU; token noise stands in
-    for it.
+    The base is kept in bfloat16 where the device computes in it. The base's dropout is switched off because it doubles
+    the time of a training step on a CPU; token noise stands in for it.
     """
     torch.manual_seed(recipe.loop.seed)
     encoder = load_encoder(base)
@@ -44,9 +46,10 @@ def build(recipe: LargeRecipe, base: Path, fields: int) -> FieldTagger:
         LoraConfig(r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=0.0, target_modules=ADAPTED),
     )
     network = FieldTagger(adapted, fields)
-    for parameter in network.parameters():
-        if not parameter.requires_grad:
-            parameter.data = parameter.data.bfloat16()
+    if half_helps(torch.device(device).type):
+        for parameter in network.parameters():
+            if not parameter.requires_grad:
+                parameter.data = parameter.data.bfloat16()
     return network
 
 
@@ -56,10 +59,13 @@ def train_large(
     recipe: LargeRecipe,
     vocabulary: Vocabulary,
     checkpoint: Path,
-    evaluate: Callable[[nn.Module, int], str] | None = None,
+    evaluate: Evaluate | None = None,
     inputs: str = "",
-) -> list[dict[str, float]]:
+    device: torch.device | str = "cpu",
+    remaining: Callable[[float], str] | None = None,
+) -> list[Record]:
     """Train adapters and head; see :func:`training.loop.train`."""
+    set_priors(network.head, examples)
     return train(
         network,
         examples,
@@ -69,6 +75,8 @@ def train_large(
         inputs=inputs,
         description="large",
         evaluate=evaluate,
+        device=device,
+        remaining=remaining,
     )
 
 
@@ -88,11 +96,11 @@ def save_adapter(
     tensors: dict[str, torch.Tensor] = {}
     for name, parameter in network.named_parameters():
         if name.startswith("head."):
-            tensors[name] = parameter.detach().float().contiguous()
+            tensors[name] = parameter.detach().float().cpu().contiguous()
         elif ".lora_" in name:
             # encoder.base_model.model.<layer>.lora_A.default.weight → <layer>.lora_A
             layer = name.removeprefix("encoder.").removeprefix(_PREFIX).removesuffix(".default.weight")
-            tensors[layer] = parameter.detach().half().contiguous()
+            tensors[layer] = parameter.detach().half().cpu().contiguous()
     with replacing(directory / ADAPTER) as temporary:
         save_file(tensors, temporary)
     with replacing(directory / "tokenizer.json") as temporary:

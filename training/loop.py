@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +16,25 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from gateway.errors import TrainingDiverged
-from gateway.files import replacing
+from training import checkpoint as checkpoints
+from training.checkpoint import Standing, Trained
+from training.device import autocast
 from training.examples import IGNORE, Batch, Example, batches_by_tokens, collate
-from training.losses import hard_loss, occurrence_weights, soft_loss
-from training.methods.hooks import Hooks, Progress
+from training.identity import identity, since_then
+from training.losses import HeadInput, hard_loss, occurrence_weights, relation_loss, soft_loss
+from training.methods.hooks import Progress
 from training.methods.registry import make_hooks
+from training.parallel import workers
 
 
 @dataclass(frozen=True)
 class LoopSettings:
     """How one model is trained.
 
-    ``token_budget`` is the padded size of a batch; ``accumulation`` batches make one update. ``token_noise`` replaces
-    this share of input tokens by the mask token: it regularises at no cost, where drawing dropout masks for every layer
-    takes a CPU longer than the layers themselves.
+    ``token_budget`` is the padded size of a batch; ``accumulation`` batches make one update, in which every labelled
+    token counts alike. ``token_noise`` replaces this share of input tokens by the mask token: it regularises at no
+    cost, where drawing dropout masks for every layer takes a CPU longer than the layers themselves. ``methods``: lines
+    that turn on methods, such as ``swat keep=50% structured``; see :mod:`training.methods.registry`.
     """
 
     epochs: int
@@ -50,6 +55,9 @@ class LoopSettings:
     # ones.
     unlabelled_share: float = 1.0
     seed: int = 0
+    methods: tuple[str, ...] = since_then(())
+    # How much it counts that tokens are related in the student's hidden states as they are in the teacher's.
+    relation_weight: float = since_then(0.0)
 
 
 #: An epoch has made the model worse when its mean loss is this many times the least so far, and this much above it:
@@ -57,6 +65,12 @@ class LoopSettings:
 _WORSE_TIMES, _WORSE_BY = 1.5, 0.02
 #: How often such an epoch is undone and the learning rate halved before training gives up.
 MOST_ROLLBACKS = 3
+
+
+#: One epoch: its number, loss and seconds, what methods report, ``f1`` by field where it was measured, ``undone``.
+Record = dict[str, Any]
+#: After an epoch: the model and the epoch's number to a text to show, or to F1 (0 to 100) by field.
+Evaluate = Callable[[nn.Module, int], str | Mapping[str, float]]
 
 
 @dataclass
@@ -93,10 +107,11 @@ def train(
     checkpoint: Path | None = None,
     inputs: str = "",
     description: str = "training",
-    evaluate: Callable[[nn.Module, int], str] | None = None,
-    device: str = "cpu",
+    evaluate: Evaluate | None = None,
+    device: torch.device | str = "cpu",
     methods: Sequence[str] = (),
-) -> list[dict[str, float]]:
+    remaining: Callable[[float], str] | None = None,
+) -> list[Record]:
     """Train the parameters that require gradients; returns one record an epoch.
 
     With ``checkpoint`` the state is written after every epoch (to a temporary file, then renamed) and a later call
@@ -107,143 +122,245 @@ def train(
     the least so far is undone (the state before it is put back) and done again at half the rate; its record stays, with
     ``undone``.
 
+    Under torchrun (:mod:`training.parallel`) every process takes ``accumulation`` batches of each update. All of them
+    must call this; the first writes the checkpoint, evaluates and shows progress.
+
     Args:
         inputs: a fingerprint of everything else that shapes the result (labels, spans, base, teacher); a checkpoint
             made with another one is not continued.
-        model: ``model(input_ids, attention_mask)`` gives logits ``[B, T, F, 3]``.
-        evaluate: called after every epoch; its text is shown beside the loss.
-        methods: lines that turn on methods, such as ``swat keep=50% structured``; see :mod:`training.methods.registry`.
-            With any, warm-up and decay of the rate go by the data seen instead of by updates.
+        model: ``model(input_ids, attention_mask)`` gives logits ``[B, T, F, 3]``. It is moved to ``device`` and stays
+            there.
+        evaluate: called after every epoch. Its text is shown beside the loss; F1 by field (``micro`` for all) is shown
+            too, and kept in the record.
+        methods: lines beside those of ``settings``. With any, warm-up and decay of the rate go by the data seen instead
+            of by updates.
+        remaining: from the share of this training that is done to what is shown about the time left.
 
     Raises:
         TrainingDiverged: at every rate that was tried.
     """
-    hooks = make_hooks(methods, warmup=settings.warmup)
-    hooks.prepare(model)
-    trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    head = [parameter for name, parameter in trainable.items() if name.startswith("head.")]
-    body = [parameter for name, parameter in trainable.items() if not name.startswith("head.")]
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": body, "lr": settings.learning_rate, "base": settings.learning_rate},
-            {"params": head, "lr": settings.head_learning_rate, "base": settings.head_learning_rate},
-        ],
-        weight_decay=settings.weight_decay,
-    )
-    lengths = [len(example.ids) for example in examples]
-    history: list[dict[str, float]] = []
-    epoch, step, rate = 0, 0, 1.0
-    fingerprint = {
-        "settings": asdict(settings),
-        "examples": len(examples),
-        "tokens": sum(lengths),
-        "inputs": inputs,
-        **({"methods": list(methods)} if methods else {}),
-    }
-    if checkpoint is not None and checkpoint.is_file():
-        state = torch.load(checkpoint, weights_only=True)
-        if state["fingerprint"] == fingerprint:
-            # Before the parameters: a method may have changed their sizes.
-            hooks.load_state_dict(state.get("hooks", {}))
-            with torch.no_grad():
-                for name, parameter in trainable.items():
-                    parameter.copy_(state["parameters"][name])
-            optimizer.load_state_dict(state["optimizer"])
-            epoch, step, rate, history = state["epoch"], state["step"], state.get("rate", 1.0), state["history"]
-            print(f"{description}: resuming after epoch {epoch} of {settings.epochs}", flush=True)
-    unlabelled = [bool((example.targets == IGNORE).all()) for example in examples]
-    plan = [_epoch_batches(lengths, unlabelled, settings, epoch) for epoch in range(settings.epochs)]
-    total = sum(math.ceil(len(batches) / settings.accumulation) for batches in plan)
-    total_batches = sum(len(batches) for batches in plan)
-    hooks.start(model, optimizer)
-    while epoch < settings.epochs:
-        before = _snapshot(trainable, optimizer, step, hooks)
-        # Streams depend on the epoch alone, so a resumed run draws what the first would have drawn.
-        torch.manual_seed(settings.seed * 1000 + epoch)
-        generator = torch.Generator().manual_seed(settings.seed * 1000 + epoch)
-        model.train()
+    settings = replace(settings, methods=(*settings.methods, *methods))
+    return _Training(
+        model, examples, settings, vocabulary, checkpoint, inputs, description, torch.device(device), remaining
+    ).run(evaluate)
+
+
+class _Training:
+    """One call of :func:`train`."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        examples: Sequence[Example],
+        settings: LoopSettings,
+        vocabulary: Vocabulary,
+        checkpoint: Path | None,
+        inputs: str,
+        description: str,
+        device: torch.device,
+        remaining: Callable[[float], str] | None,
+    ) -> None:
+        self.model, self.examples, self.settings, self.vocabulary = model, examples, settings, vocabulary
+        self.checkpoint, self.description, self.device, self.remaining = checkpoint, description, device, remaining
+        self.workers = workers()
+        self.hooks = make_hooks(settings.methods, warmup=settings.warmup)
+        model.to(device)
+        self.hooks.prepare(model)
+        self.trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+        self.optimizer = self._optimizer()
+        self.trained = Trained(model, self.trainable, self.optimizer, self.hooks)
+        self.standing = Standing()
+        lengths = [len(example.ids) for example in examples]
+        unlabelled = [bool((example.targets == IGNORE).all()) for example in examples]
+        self.plan = [epoch_batches(lengths, unlabelled, settings, epoch) for epoch in range(settings.epochs)]
+        self.total_batches = sum(len(batches) for batches in self.plan)
+        together = settings.accumulation * self.workers.count
+        self.total_updates = sum(math.ceil(len(batches) / together) for batches in self.plan)
+        # Tokens that labels, and that the teacher, say something about: what each batch counts for.
+        self.labelled = [int((example.targets != IGNORE).any(-1).sum()) for example in examples]
+        self.soft = [0 if item.soft is None else len(item.ids) - 1 - item.lead for item in examples]
+        # A token alone in its window is related to nothing.
+        self.related = [
+            size if size > 1 and item.states is not None else 0 for item, size in zip(examples, self.soft, strict=True)
+        ]
+        self.fingerprint = {
+            "format": checkpoints.FORMAT,
+            "settings": identity(settings),
+            "examples": len(examples),
+            "tokens": sum(lengths),
+            "inputs": inputs,
+        }
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        head = [parameter for name, parameter in self.trainable.items() if name.startswith("head.")]
+        body = [parameter for name, parameter in self.trainable.items() if not name.startswith("head.")]
+        rates = (self.settings.learning_rate, self.settings.head_learning_rate)
+        return torch.optim.AdamW(
+            [
+                {"params": parameters, "lr": rate, "base": rate}
+                for parameters, rate in zip((body, head), rates, strict=True)
+                if parameters
+            ],
+            weight_decay=self.settings.weight_decay,
+        )
+
+    def run(self, evaluate: Evaluate | None) -> list[Record]:
+        if self.checkpoint is not None:
+            found = checkpoints.load(
+                self.checkpoint, self.fingerprint, self.workers.count, self.settings.epochs, self.trained
+            )
+            if found is not None:
+                self.standing = found
+                self._say(f"resuming after epoch {found.epoch} of {self.settings.epochs}")
+        self.hooks.start(self.model, self.optimizer)
+        while self.standing.epoch < self.settings.epochs:
+            before, step = checkpoints.snapshot(self.trained), self.standing.step
+            record = self._epoch()
+            least = min((past["loss"] for past in self.standing.history if "undone" not in past), default=math.inf)
+            if _is_worse(record["loss"], least):
+                self._undo(record, least, before, step)
+            else:
+                self.standing.history.append(record)
+                note = ""
+                if evaluate is not None and self.workers.first:
+                    measured = evaluate(self.model, self.standing.epoch + 1)
+                    note = measured if isinstance(measured, str) else f"development F1 {_listed(measured)}"
+                    record.update({} if isinstance(measured, str) else {"f1": dict(measured)})
+                self._say(f"epoch {self.standing.epoch + 1} loss {record['loss']:.4f} {record['seconds']:.0f} s {note}")
+                self.standing.epoch += 1
+            if self.checkpoint is not None and self.workers.first:
+                checkpoints.save(self.checkpoint, self.fingerprint, self.workers.count, self.trained, self.standing)
+        self.hooks.finish(self.model)
+        return self.standing.history
+
+    def _undo(self, record: Record, least: float, before: dict[str, Any], step: int) -> None:
+        standing = self.standing
+        standing.history.append({**record, "undone": 1.0})
+        standing.rate /= 2
+        if sum("undone" in past for past in standing.history) > MOST_ROLLBACKS:
+            raise TrainingDiverged(
+                f"{self.description}: the loss rose to {record['loss']:.3g} (from {least:.3g}) at every rate that was"
+                f" tried, the last of them {2 * standing.rate:g} times the recipe's; set a lower learning_rate"
+            )
+        self.trained.restore(before)
+        standing.step = step
+        self._say(
+            f"epoch {standing.epoch + 1} loss {record['loss']:.4f}, far above {least:.4f}: undone,"
+            f" to be done again at {standing.rate:g} times the learning rate"
+        )
+
+    def _say(self, text: str) -> None:
+        if self.workers.first:
+            print(f"{self.description}: {text}", flush=True)
+
+    def _epoch(self) -> Record:
+        """All updates of one epoch; its record."""
+        epoch, settings = self.standing.epoch, self.settings
+        batches, seen = self.plan[epoch], sum(len(batches) for batches in self.plan[:epoch])
+        self.model.train()
         started = time.perf_counter()
         losses: list[float] = []
-        seen = sum(len(batches) for batches in plan[:epoch])
-        gathered = planned = 0
-        progress = tqdm(plan[epoch], desc=f"{description} {epoch + 1}/{settings.epochs}", unit="batch", mininterval=5)
-        for number, indices in enumerate(progress, start=1):
-            if not gathered:
-                position = Progress(seen + number - 1, total_batches, step, settings.epochs)
-                planned = hooks.batches(position, settings.accumulation)
-                hooks.before_update(position)
-            batch = collate([examples[index] for index in indices], vocabulary.pad)
-            with torch.autocast(device, torch.bfloat16):
-                ids = _noisy(batch, settings.token_noise, vocabulary, generator)
-                logits = model(ids.to(device), batch.attention_mask.to(device)).float().cpu()
-            weights = occurrence_weights(logits, batch) if epoch >= settings.equal_occurrences else None
-            loss = settings.hard_weight * hard_loss(logits, batch, weights)
-            if settings.soft_weight:
-                loss = loss + settings.soft_weight * soft_loss(logits, batch, settings.temperature)
-            (loss / planned).backward()
-            gathered += 1
-            hooks.after_backward(position, len(indices))
-            losses.append(float(loss.detach()))
-            # A graph that is still there would hold parameters to their sizes, which a method may change.
-            del loss, logits
-            if gathered == planned or number == len(plan[epoch]):
-                if methods:
-                    factor = _schedule(position.batches, total_batches, settings.warmup) * hooks.rate(position)
-                else:
-                    factor = _schedule(step, total, settings.warmup)
-                for group in optimizer.param_groups:
-                    group["lr"] = group["base"] * rate * factor
-                hooks.before_step(position)
-                nn.utils.clip_grad_norm_(trainable.values(), settings.clip)
-                optimizer.step()
-                hooks.after_step(position)
-                optimizer.zero_grad(set_to_none=True)
-                step += 1
-                gathered = 0
-            progress.set_postfix(loss=f"{np.mean(losses[-50:]):.4f}")
-        record = {"epoch": epoch + 1, "loss": float(np.mean(losses)), "seconds": time.perf_counter() - started}
-        record.update(hooks.report())
-        least = min((past["loss"] for past in history if "undone" not in past), default=math.inf)
-        if _is_worse(record["loss"], least):
-            history.append({**record, "undone": 1.0})
-            rate /= 2
-            undone = sum("undone" in past for past in history)
-            if undone > MOST_ROLLBACKS:
-                raise TrainingDiverged(
-                    f"{description}: the loss rose to {record['loss']:.3g} (from {least:.3g}) at every rate that was"
-                    f" tried, the last of them {2 * rate:g} times the recipe's; set a lower learning_rate"
-                )
-            step = _restore(before, trainable, optimizer, hooks)
-            print(
-                f"{description}: epoch {epoch + 1} loss {record['loss']:.4f}, far above {least:.4f}: undone,"
-                f" to be done again at {rate:g} times the learning rate",
-                flush=True,
-            )
+        start = 0
+        with tqdm(
+            total=len(batches),
+            desc=f"{self.description} {epoch + 1}/{settings.epochs}",
+            unit="batch",
+            mininterval=5,
+            disable=not self.workers.first,
+        ) as progress:
+            while start < len(batches):
+                position = Progress(seen + start, self.total_batches, self.standing.step, settings.epochs)
+                planned = self.hooks.batches(position, settings.accumulation)
+                group = range(start, min(len(batches), start + planned * self.workers.count))
+                self._update(group, position, losses, progress)
+                start = group.stop
+        total, count = self.workers.summed([sum(losses), len(losses)])
+        self.workers.average_buffers(list(self.trained.buffers().values()))
+        record: Record = {"epoch": epoch + 1, "loss": total / count, "seconds": time.perf_counter() - started}
+        record.update(self.hooks.report())
+        return record
+
+    def _update(self, group: range, position: Progress, losses: list[float], progress: tqdm) -> None:
+        """One step of the optimizer from the batches ``group`` of the epoch, of which each process takes its share."""
+        epoch, settings = self.standing.epoch, self.settings
+        batches = self.plan[epoch]
+        self.hooks.before_update(position)
+        weighed = (
+            (settings.hard_weight, self.labelled),
+            (settings.soft_weight, self.soft),
+            (settings.relation_weight, self.related),
+        )
+        totals = [sum(tokens[index] for number in group for index in batches[number]) for _, tokens in weighed]
+        mine = group[self.workers.rank :: self.workers.count]
+        for number in mine:
+            indices = batches[number]
+            shares = [
+                sum(tokens[index] for index in indices) / total if total else 0.0
+                for (_, tokens), total in zip(weighed, totals, strict=True)
+            ]
+            losses.append(self._batch(number, shares))
+            # Each term of the loss has its own tokens; what a batch counts for is their mean by the terms' weights.
+            weights = [weight if total else 0.0 for (weight, _), total in zip(weighed, totals, strict=True)]
+            own = sum(weight * share for weight, share in zip(weights, shares, strict=True))
+            self.hooks.after_backward(position, len(indices), own / sum(weights) if sum(weights) else 0.0)
+            progress.update()
+            self._show(progress, losses, position, number)
+        progress.update(len(group) - len(mine))
+        if settings.methods:
+            warmed = _schedule(position.batches, self.total_batches, settings.warmup)
+            factor = warmed * self.hooks.rate(position)
         else:
-            history.append(record)
-            note = evaluate(model, epoch + 1) if evaluate else ""
-            print(
-                f"{description}: epoch {epoch + 1} loss {record['loss']:.4f} {record['seconds']:.0f} s {note}",
-                flush=True,
-            )
-            epoch += 1
-        if checkpoint is not None:
-            with replacing(checkpoint) as temporary:
-                torch.save(
-                    {
-                        "fingerprint": fingerprint,
-                        "parameters": {name: parameter.detach() for name, parameter in trainable.items()},
-                        "optimizer": optimizer.state_dict(),
-                        "epoch": epoch,
-                        "step": step,
-                        "rate": rate,
-                        "history": history,
-                        **({"hooks": hooks.state_dict()} if methods else {}),
-                    },
-                    temporary,
-                )
-    hooks.finish(model)
-    return history
+            factor = _schedule(self.standing.step, self.total_updates, settings.warmup)
+        for parameters in self.optimizer.param_groups:
+            parameters["lr"] = parameters["base"] * self.standing.rate * factor
+        self.workers.sum_gradients(list(self.trainable.values()))
+        self.hooks.before_step(position)
+        nn.utils.clip_grad_norm_(self.trainable.values(), settings.clip)
+        self.optimizer.step()
+        self.hooks.after_step(position)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.standing.step += 1
+
+    def _show(self, progress: tqdm, losses: Sequence[float], position: Progress, number: int) -> None:
+        done = sum(len(batches) for batches in self.plan[: self.standing.epoch]) + number + 1
+        shown = {"loss": f"{np.mean(losses[-50:]):.4f}"}
+        if self.remaining:
+            shown["all"] = self.remaining(done / position.total_batches)
+        progress.set_postfix(shown, refresh=False)
+
+    def _batch(self, number: int, shares: Sequence[float]) -> float:
+        """Propagate one batch of the epoch back, the terms of its loss (labels, teacher, relations) weighted by their
+        ``shares``; returns its own mean loss."""
+        settings, epoch = self.settings, self.standing.epoch
+        # Streams depend on the place in the training alone: a resumed run, and another number of processes, draw what
+        # the first would have drawn.
+        seed = int(np.random.SeedSequence([settings.seed, epoch, number]).generate_state(1, np.uint64)[0])
+        torch.manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
+        batch = collate([self.examples[index] for index in self.plan[epoch][number]], self.vocabulary.pad)
+        ids = _noisy(batch, settings.token_noise, self.vocabulary, generator)
+        relating = settings.relation_weight > 0 and batch.states is not None
+        with HeadInput(self.model) if relating else nullcontext() as read:
+            with autocast(self.device):
+                logits = self.model(ids.to(self.device), batch.attention_mask.to(self.device))
+            logits = logits.float().cpu()
+            weights = occurrence_weights(logits, batch) if epoch >= settings.equal_occurrences else None
+            hard, soft, related = shares
+            term = settings.hard_weight * hard_loss(logits, batch, weights)
+            loss, own = hard * term, float(term.detach())
+            if settings.soft_weight:
+                term = settings.soft_weight * soft_loss(logits, batch, settings.temperature)
+                loss, own = loss + soft * term, own + float(term.detach())
+            if read is not None and batch.states is not None and batch.soft_mask is not None:
+                states = read.hidden.float().cpu()
+                term = settings.relation_weight * relation_loss(states, batch.states, batch.soft_mask)
+                loss, own = loss + related * term, own + float(term.detach())
+            loss.backward()
+        return own
+
+
+def _listed(scores: Mapping[str, float]) -> str:
+    return " ".join(f"{name} {value:.1f}" for name, value in scores.items())
 
 
 def _is_worse(loss: float, least: float) -> bool:
@@ -252,35 +369,10 @@ def _is_worse(loss: float, least: float) -> bool:
     return loss > _WORSE_TIMES * least and loss > least + _WORSE_BY
 
 
-def _snapshot(
-    trainable: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer, step: int, hooks: Hooks
-) -> tuple[dict[str, Tensor], dict[str, Any], int, dict[str, Any]]:
-    return (
-        {name: parameter.detach().clone() for name, parameter in trainable.items()},
-        copy.deepcopy(optimizer.state_dict()),
-        step,
-        copy.deepcopy(hooks.state_dict()),
-    )
-
-
-def _restore(
-    snapshot: tuple[dict[str, Tensor], dict[str, Any], int, dict[str, Any]],
-    trainable: Mapping[str, nn.Parameter],
-    optimizer: torch.optim.Optimizer,
-    hooks: Hooks,
-) -> int:
-    parameters, state, step, methods = snapshot
-    hooks.load_state_dict(methods)
-    with torch.no_grad():
-        for name, parameter in trainable.items():
-            parameter.copy_(parameters[name])
-    optimizer.load_state_dict(state)
-    return step
-
-
-def _epoch_batches(
+def epoch_batches(
     lengths: Sequence[int], unlabelled: Sequence[bool], settings: LoopSettings, epoch: int
 ) -> list[list[int]]:
+    """The batches of one epoch, as indices of examples: all labelled ones and its own draw of the others."""
     rng = np.random.default_rng([settings.seed, epoch])
     chosen = list(range(len(lengths)))
     if settings.unlabelled_share < 1.0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -11,7 +11,11 @@ from typing import Any, get_args, get_origin, get_type_hints
 import yaml
 
 from gateway.errors import ConfigurationError
+from training.data.select.recipe import parse_selection
+from training.identity import since_then
 from training.loop import LoopSettings
+from training.methods.registry import make_hooks
+from training.size import parse_size
 
 #: The longest window exported models take, special tokens included.
 MOST_WINDOW = 512
@@ -56,11 +60,14 @@ class LargeRecipe:
 class StudentRecipe:
     """The student: the first ``layers`` of a base, all weights trained on teacher probabilities and labels.
 
-    ``unlabelled_limit`` caps the unlabelled documents used (0: none, -1: all).
+    ``size``, where it says something, takes the place of ``layers``: a family of :mod:`training.families`, limits such
+    as ``latency=3`` (milliseconds) or ``parameters=5e6`` within which the largest family is taken, or ``auto``; see
+    :mod:`training.size`. ``unlabelled_limit`` caps the unlabelled documents used (0: none, -1: all).
     """
 
     base: str = "all-MiniLM-L6-v2"
     layers: int = 6
+    size: str = since_then("")
     unlabelled_limit: int = -1
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
@@ -105,6 +112,8 @@ class Recipe:
     targets: tuple[float, ...] = (0.8, 0.85, 0.9, 0.95, 0.97, 0.99)
     # What the data is and its licence: lines for the model card.
     sources: tuple[str, ...] = ()
+    # Which labelled documents to train on, such as "el2n keep=50%"; see training.data.select. Nothing: all.
+    select: str = since_then("")
 
 
 def _updated(current: Any, raw: Any, where: str) -> Any:
@@ -160,10 +169,23 @@ def _check(recipe: Recipe) -> None:
             (f"{name}.loop.warmup", 0 <= loop.warmup <= 1, "from 0 to 1"),
             (f"{name}.loop.token_noise", 0 <= loop.token_noise < 1, "from 0 to below 1"),
             (f"{name}.loop.unlabelled_share", 0 <= loop.unlabelled_share <= 1, "from 0 to 1"),
+            (f"{name}.loop.seed", loop.seed >= 0, "at least 0"),
+            (f"{name}.loop.relation_weight", loop.relation_weight >= 0, "at least 0"),
         ]
     for name, holds, allowed in limits:
         if not holds:
             raise ConfigurationError(f"recipe: {name} must be {allowed}")
+    lines: list[tuple[str, Callable[[], object]]] = [
+        ("large.loop.methods", lambda: make_hooks(recipe.large.loop.methods, warmup=recipe.large.loop.warmup)),
+        ("student.loop.methods", lambda: make_hooks(recipe.student.loop.methods, warmup=recipe.student.loop.warmup)),
+        ("student.size", lambda: parse_size(recipe.student.size)),
+        ("select", lambda: parse_selection(recipe.select) if recipe.select else None),
+    ]
+    for name, read in lines:
+        try:
+            read()
+        except ConfigurationError as error:
+            raise ConfigurationError(f"recipe: {name}: {error.message}") from error
 
 
 def recipe_of(task: str) -> Path | None:

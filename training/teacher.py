@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from gateway.files import replacing
 from gateway.tiers.decode import BEGIN, INSIDE
 from gateway.tiers.encoding import Encoding, TextEncoder, Window, stitch
+from training.device import autocast
+from training.losses import HeadInput
+
+#: Tokens from which the directions of a teacher's states are taken.
+FITTING_TOKENS = 20_000
 
 
 def token_probabilities(
@@ -25,13 +30,76 @@ def token_probabilities(
     description: str,
     token_budget: int = 4096,
     windows: Sequence[Sequence[Window]] | None = None,
+    remaining: Callable[[float], str] | None = None,
 ) -> list[NDArray[np.float32]]:
-    """``[tokens, fields, 3]`` probabilities of each document, in order, computed in bfloat16.
+    """``[tokens, fields, 3]`` probabilities of each document, in order, computed where the network is.
 
     Args:
         windows: those of each document that are read; all by default. What is not read counts as outside every value.
+        remaining: from the share that is done to what is shown about the time left.
     """
+
+    def answer(ids: Tensor, mask: Tensor) -> Tensor:
+        logits: Tensor = network(ids, mask)
+        return logits.float().softmax(-1)
+
+    return _ask(network, answer, encoder, encodings, pad_id, description, token_budget, windows, remaining)
+
+
+def token_states(
+    network: nn.Module,
+    encoder: TextEncoder,
+    encodings: Sequence[Encoding],
+    pad_id: int,
+    *,
+    width: int,
+    description: str,
+    token_budget: int = 4096,
+    windows: Sequence[Sequence[Window]] | None = None,
+    remaining: Callable[[float], str] | None = None,
+) -> list[NDArray[np.float32]]:
+    """``[tokens, width]`` of each document: what the network's head reads, in the ``width`` directions in which it
+    varies most, so that it can be kept and relations between tokens stay about the same.
+
+    The directions are those of the first documents, up to :data:`FITTING_TOKENS` tokens.
+    """
+
+    def states(ids: Tensor, mask: Tensor) -> Tensor:
+        with HeadInput(network) as read:
+            network(ids, mask)
+            return read.hidden.float()
+
+    if windows is None:
+        windows = [encoder.windows(encoding) for encoding in encodings]
+    ends = np.cumsum([len(encoding) for encoding in encodings])
+    count = min(len(encodings), int(np.searchsorted(ends, FITTING_TOKENS)) + 1)
+    first = _ask(network, states, encoder, encodings[:count], pad_id, description, token_budget, windows[:count], None)
+    sample = torch.from_numpy(np.concatenate(first)).double()
+    centred = sample - sample.mean(0)
+    _, vectors = torch.linalg.eigh(centred.T @ centred)
+    directions = vectors.flip(1)[:, :width].float()
+
+    def projected(ids: Tensor, mask: Tensor) -> Tensor:
+        return states(ids, mask) @ directions.to(ids.device)
+
+    return _ask(network, projected, encoder, encodings, pad_id, description, token_budget, windows, remaining)
+
+
+def _ask(
+    network: nn.Module,
+    answer: Callable[[Tensor, Tensor], Tensor],
+    encoder: TextEncoder,
+    encodings: Sequence[Encoding],
+    pad_id: int,
+    description: str,
+    token_budget: int,
+    windows: Sequence[Sequence[Window]] | None,
+    remaining: Callable[[float], str] | None,
+) -> list[NDArray[np.float32]]:
+    """What ``answer`` says of each document's tokens; windows of similar length are asked about together."""
     network.eval()
+    parameter = next(network.parameters(), None)
+    device = torch.device("cpu") if parameter is None else parameter.device
     if windows is None:
         windows = [encoder.windows(encoding) for encoding in encodings]
     flat = [(document, part) for document, parts in enumerate(windows) for part in range(len(parts))]
@@ -53,13 +121,15 @@ def token_probabilities(
                 window = windows[document][part].ids
                 ids[row, : len(window)] = torch.from_numpy(window)
                 mask[row, : len(window)] = 1
-            with torch.autocast("cpu", torch.bfloat16):
-                logits = network(ids, mask)
-            probabilities = logits.float().softmax(-1).numpy()
+            with autocast(device):
+                found = answer(ids.to(device), mask.to(device))
+            answers = found.float().cpu().numpy()
             for row, (document, part) in enumerate(batch):
-                outputs[document, part] = probabilities[row, windows[document][part].own]
+                outputs[document, part] = answers[row, windows[document][part].own]
             progress.update(len(batch))
             start = end
+            if remaining:
+                progress.set_postfix(all=remaining(start / len(flat)), refresh=False)
     return [
         stitch(parts, [outputs[document, part] for part in range(len(parts))], len(encodings[document]))
         for document, parts in enumerate(windows)
@@ -91,10 +161,20 @@ def transfer(probabilities: NDArray[np.float32], source: Encoding, target: Encod
     """
     if np.array_equal(source.offsets, target.offsets):
         return probabilities
-    index = np.searchsorted(source.offsets[:, 0], target.offsets[:, 0], side="right") - 1
-    index = np.clip(index, 0, len(probabilities) - 1)
+    index = _begun_in(source, target)
     moved = probabilities[index]
     later = np.flatnonzero(index[1:] == index[:-1]) + 1
     moved[later, :, INSIDE] += moved[later, :, BEGIN]
     moved[later, :, BEGIN] = 0.0
     return moved
+
+
+def transfer_states(states: NDArray[np.float32], source: Encoding, target: Encoding) -> NDArray[np.float32]:
+    """A teacher's states for another tokenizer's tokens, as :func:`transfer` moves probabilities."""
+    return states if np.array_equal(source.offsets, target.offsets) else states[_begun_in(source, target)]
+
+
+def _begun_in(source: Encoding, target: Encoding) -> NDArray[np.int64]:
+    """For each target token the source token in which it begins."""
+    index = np.searchsorted(source.offsets[:, 0], target.offsets[:, 0], side="right") - 1
+    return np.clip(index, 0, len(source.offsets) - 1)

@@ -35,6 +35,7 @@ LOOP = {"learning_rate": 0.005, "head_learning_rate": 0.01, "token_budget": 200,
 RECIPE = {
     "large": {"base": "tiny", "rank": 8, "alpha": 16, "loop": {**LOOP, "epochs": 6}},
     "student": {"base": "tiny", "layers": 2, "loop": {**LOOP, "epochs": 6, "soft_weight": 1.0}},
+    "folds": {"count": 2},
     "threads": 1,
     "window": 64,
     "stride": 16,

@@ -299,3 +299,150 @@ def test_a_loss_that_is_no_number_is_undone_too(monkeypatch):
     history = train(model, examples(), replace(SETTINGS, epochs=6), VOCABULARY)
     assert sum("undone" in record for record in history) == 1
     assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
+
+
+def records_labels(model, data, settings, **more):
+    """Train without noise or dropout, so that only how batches are weighed can differ."""
+    model.dropout.p = 0.0
+    train(model, data, replace(settings, token_noise=0.0, **more), VOCABULARY)
+    return weights(model)
+
+
+def uneven(count=12):
+    """Examples of very different length, one with a field that is not annotated, and some with a teacher."""
+    data = examples(count - 4, 4)
+    for item in data[:3]:
+        item.ids, item.targets = np.tile(item.ids, 3), np.tile(item.targets, (3, 1))
+    data[0].targets[:, 1] = IGNORE
+    data[1].targets[2:6] = IGNORE
+    for item in data[:4]:
+        item.soft = np.full((len(item.ids), FIELDS, 3), 1 / 3, dtype=np.float32)
+    generator = np.random.default_rng(1)
+    for item in data:
+        if item.soft is not None:
+            item.states = generator.normal(size=(len(item.ids), 5)).astype(np.float32)
+    return data
+
+
+@pytest.mark.parametrize(("soft_weight", "relation_weight"), [(0.0, 0.0), (0.7, 0.0), (0.7, 2.0), (0.0, 2.0)])
+def test_an_update_of_several_batches_is_that_of_one_batch_of_all_their_tokens(soft_weight, relation_weight):
+    """The joint batch's loss divides by all labelled tokens, so batches must count by theirs, not alike."""
+    data = uneven()
+    settings = replace(SETTINGS, epochs=1, soft_weight=soft_weight, relation_weight=relation_weight, clip=1e9)
+    joint, parts = Tagger(), Tagger()
+    moved = []
+    for model, more in ((joint, {"token_budget": 10_000}), (parts, {"token_budget": 40, "accumulation": 99})):
+        gradients = {}
+        for name, parameter in model.named_parameters():
+            parameter.register_hook(
+                lambda gradient, name=name, gradients=gradients: gradients.update(
+                    {name: gradients.get(name, 0) + gradient}
+                )
+            )
+        records_labels(model, data, settings, **more)
+        moved.append(gradients)
+    assert len(joint.seen) == 1
+    assert len(parts.seen) > 2
+    for name, gradient in moved[0].items():
+        assert torch.allclose(gradient, moved[1][name], rtol=2e-2, atol=2e-3), name
+
+
+def test_batches_that_counted_alike_would_be_noticed():
+    """What the test above guards against: the mean of batches' means is another gradient."""
+    data = uneven()
+    sizes = [int((item.targets != IGNORE).any(-1).sum()) for item in data]
+    assert max(sizes) > 3 * np.mean(sizes)
+
+
+def test_statistics_of_batch_normalisation_are_kept_and_undone_with_the_rest(tmp_path):
+    class Normalising(Tagger):
+        def __init__(self, seed=0, fail_at=None):
+            super().__init__(seed, fail_at)
+            self.norm = nn.BatchNorm1d(16)
+
+        def forward(self, input_ids, attention_mask):
+            if len(self.seen) == self.fail_at:
+                raise KeyboardInterrupt
+            self.seen.append(input_ids.clone())
+            hidden = self.norm(self.embedding(input_ids).float().flatten(0, 1)).view(*input_ids.shape, 16)
+            return self.head(hidden).unflatten(-1, (FIELDS, 3))
+
+    straight = Normalising()
+    train(straight, examples(), SETTINGS, VOCABULARY)
+    broken = Normalising(fail_at=len(straight.seen) - 2)
+    checkpoint = tmp_path / "model.pt"
+    with pytest.raises(KeyboardInterrupt):
+        train(broken, examples(), SETTINGS, VOCABULARY, checkpoint=checkpoint)
+    resumed = Normalising(seed=7)
+    train(resumed, examples(), SETTINGS, VOCABULARY, checkpoint=checkpoint)
+    assert torch.equal(resumed.norm.running_mean, straight.norm.running_mean)
+    assert torch.equal(resumed.norm.running_var, straight.norm.running_var)
+    assert not torch.equal(straight.norm.running_mean, torch.zeros(16))
+
+
+def test_f1_by_field_is_shown_and_kept_in_the_record(capsys):
+    history = train(
+        Tagger(), examples(), SETTINGS, VOCABULARY, evaluate=lambda _, epoch: {"micro": 10.0 * epoch, "total": 1.0}
+    )
+    assert [record["f1"] for record in history] == [{"micro": 10.0 * epoch, "total": 1.0} for epoch in (1, 2, 3, 4)]
+    assert capsys.readouterr().out.splitlines()[2].endswith("development F1 micro 30.0 total 1.0")
+
+
+def test_lines_of_the_settings_turn_methods_on(tmp_path):
+    by_settings, by_argument = Tagger(), Tagger()
+    line = "batch_ramp 1, 2 at 50%"
+    train(by_settings, examples(), replace(SETTINGS, methods=(line,)), VOCABULARY, checkpoint=tmp_path / "model.pt")
+    train(by_argument, examples(), SETTINGS, VOCABULARY, methods=[line])
+    assert same(weights(by_settings), weights(by_argument))
+    plain = Tagger()
+    train(plain, examples(), SETTINGS, VOCABULARY, checkpoint=tmp_path / "model.pt")
+    assert not same(weights(plain), weights(by_settings))
+
+
+def test_what_is_left_is_asked_for_with_the_share_that_is_done():
+    asked = []
+
+    def remaining(share):
+        asked.append(share)
+        return "1 h left"
+
+    train(Tagger(), examples(), SETTINGS, VOCABULARY, remaining=remaining)
+    assert asked == sorted(asked)
+    assert 0 < asked[0] < 0.1
+    assert asked[-1] == 1.0
+
+
+def test_a_running_training_is_not_continued_by_another_number_of_processes_but_a_finished_one_is_loaded(tmp_path):
+    checkpoint = tmp_path / "model.pt"
+    model = Tagger()
+    train(model, examples(), SETTINGS, VOCABULARY, checkpoint=checkpoint)
+    state = torch.load(checkpoint)
+    torch.save({**state, "workers": 2}, checkpoint)
+    loaded = Tagger(seed=3)
+    train(loaded, examples(), SETTINGS, VOCABULARY, checkpoint=checkpoint)
+    assert loaded.seen == []
+    torch.save({**state, "workers": 2, "epoch": 2}, checkpoint)
+    anew = Tagger()
+    train(anew, examples(), SETTINGS, VOCABULARY, checkpoint=checkpoint)
+    assert len(anew.seen) == len(model.seen)
+
+
+def test_tokens_become_related_as_the_teacher_says():
+    """A teacher in whose states tokens are near when their tags are the same."""
+    data = examples(20, 20)
+    for item in data:
+        item.soft = np.full((len(item.ids), FIELDS, 3), 1 / 3, dtype=np.float32)
+        item.states = np.eye(3, dtype=np.float32)[item.ids % 3]
+    alike = torch.arange(4, WORDS)[:, None] % 3 == torch.arange(4, WORDS)[None] % 3
+    settings = replace(
+        SETTINGS, epochs=25, learning_rate=0.05, hard_weight=0.0, soft_weight=0.0, token_noise=0.0, weight_decay=0.0
+    )
+    apart = []
+    for weight in (0.0, 1.0):
+        model = Tagger()
+        train(model, data, replace(settings, relation_weight=weight), VOCABULARY)
+        table = model.embedding.weight.detach()[4:]
+        unit = nn.functional.normalize(table - table.mean(0))
+        cosines = unit @ unit.T
+        apart.append(float(cosines[alike].mean() - cosines[~alike].mean()))
+    assert apart[1] > apart[0] + 0.3

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from gateway.tiers.large.network import FieldTagger, load_encoder
 from training.examples import BEGIN, IGNORE, INSIDE, OUTSIDE, Example, collate
-from training.losses import hard_loss, occurrence_weights, soft_loss
+from training.losses import HeadInput, hard_loss, occurrence_weights, relation_loss, soft_loss
 
 seeds = st.integers(0, 10_000)
 
@@ -153,3 +154,97 @@ def test_a_teacher_that_is_certain_gives_a_finite_loss():
     certain[..., 0] = 1.0
     batch = batch_of([IGNORE] * 4, soft=[certain])
     assert math.isfinite(soft_loss(random_logits(batch, 1, 50.0), batch, 2.0).item())
+
+
+def states_of(seed, rows=2, tokens=6, width=8):
+    return torch.randn((rows, tokens, width), generator=torch.Generator().manual_seed(seed))
+
+
+ALL = torch.ones((2, 6), dtype=torch.bool)
+
+
+def rotation(width, seed=0):
+    return torch.linalg.qr(states_of(seed, 1, width, width)[0]).Q
+
+
+@given(seeds, st.floats(0.1, 10.0))
+def test_relations_are_the_same_in_any_rotation_scale_and_width(seed, scale):
+    teacher = states_of(seed)
+    wide = torch.cat([teacher, torch.zeros(2, 6, 5)], dim=-1)
+    for student in (scale * teacher @ rotation(8), wide @ rotation(13), teacher + states_of(seed + 1)[:, :1]):
+        assert relation_loss(student, teacher, ALL).item() == pytest.approx(0.0, abs=1e-4)
+    assert relation_loss(states_of(seed + 1), teacher, ALL).item() > 0.01
+
+
+def test_the_relation_loss_is_divergence_over_a_token_s_neighbours():
+    student, teacher = states_of(0, rows=1, tokens=4, width=3), states_of(1, rows=1, tokens=4, width=5)
+    total = 0.0
+    for token in range(4):
+        others = [index for index in range(4) if index != token]
+        logs = []
+        for states in (teacher[0], student[0]):
+            centred = states - states.mean(0)
+            cosines = torch.stack(
+                [functional.cosine_similarity(centred[token], centred[other], dim=0) for other in others]
+            )
+            logs.append(functional.log_softmax(cosines / 0.5, dim=0))
+        total += (logs[0].exp() * (logs[0] - logs[1])).sum().item()
+    assert relation_loss(student, teacher, ALL[:1, :4], 0.5).item() == pytest.approx(total / 4, rel=1e-4)
+
+
+def test_tokens_without_states_take_no_part():
+    mask = torch.tensor([[False, True, True, True, False, False], [True] * 6])
+    student, teacher = states_of(0).requires_grad_(), states_of(1)
+    loss = relation_loss(student, teacher, mask)
+    loss.backward()
+    assert student.grad.any(-1).tolist() == mask.tolist()
+    changed = teacher.masked_fill(~mask.unsqueeze(-1), 100.0)
+    assert relation_loss(student, changed, mask).item() == pytest.approx(loss.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("mask", [torch.zeros((2, 6), dtype=torch.bool), ALL & torch.eye(6, dtype=torch.bool)[:2]])
+def test_a_token_alone_has_no_relations(mask):
+    student = states_of(0).requires_grad_()
+    loss = relation_loss(student, states_of(1), mask)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert not student.grad.any()
+
+
+def test_states_that_are_all_alike_give_a_finite_loss():
+    student = torch.ones(2, 6, 8).requires_grad_()
+    loss = relation_loss(student, states_of(1), ALL)
+    loss.backward()
+    assert math.isfinite(loss.item())
+    assert student.grad.isfinite().all()
+
+
+def test_the_head_s_input_is_kept_with_its_graph(tiny_base):
+    torch.manual_seed(0)
+    model = FieldTagger(load_encoder(tiny_base), 2, dropout=0.0)
+    ids = torch.randint(5, 60, (2, 6))
+    with HeadInput(model) as read:
+        with pytest.raises(RuntimeError, match="no forward pass"):
+            _ = read.hidden
+        logits = model(ids, torch.ones_like(ids))
+        assert torch.equal(model.head(read.hidden).unflatten(-1, (2, 3)), logits)
+        relation_loss(read.hidden, states_of(1), ALL).backward()
+    assert model.encoder.embeddings.word_embeddings.weight.grad.any()
+    assert not model.head._forward_pre_hooks
+
+
+def test_a_student_that_learns_relations_comes_to_have_them():
+    """A linear student narrower than its teacher, whose relations it is taught and nothing else."""
+    inputs, teacher = states_of(0, 4, 10, 6), states_of(0, 4, 10, 6) @ states_of(2, 1, 6, 6)[0]
+    mask = torch.ones((4, 10), dtype=torch.bool)
+    torch.manual_seed(0)
+    student = torch.nn.Linear(6, 4)
+    optimizer = torch.optim.Adam(student.parameters(), 0.05)
+    losses = []
+    for _ in range(80):
+        loss = relation_loss(student(inputs), teacher, mask)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.4 * losses[0]

@@ -20,17 +20,25 @@ loops = st.builds(
     token_budget=st.integers(1, 10_000),
     temperature=st.floats(0.5, 10),
     unlabelled_share=st.floats(0, 1),
+    methods=st.sampled_from([(), ("noise_scale", "batch_ramp 1, 2 at 30%"), ("swat keep=50% structured",)]),
 )
 names = st.text(st.characters(codec="utf-8", categories=["L", "N"]), min_size=1, max_size=8)
 recipes = st.builds(
     Recipe,
     split=st.builds(SplitRecipe, seed=st.integers(), group_by=st.lists(names, max_size=3).map(tuple)),
     large=st.builds(LargeRecipe, base=names, rank=st.integers(1, 64), loop=loops),
-    student=st.builds(StudentRecipe, layers=st.integers(1, 12), unlabelled_limit=st.integers(-1, 99), loop=loops),
+    student=st.builds(
+        StudentRecipe,
+        layers=st.integers(1, 12),
+        size=st.sampled_from(["", "auto", "conv-4x96", "latency=3 parameters=5e6"]),
+        unlabelled_limit=st.integers(-1, 99),
+        loop=loops,
+    ),
     window=st.integers(300, 512),
     stride=st.integers(0, 200),
     targets=st.lists(st.floats(0.5, 0.999), min_size=1, max_size=4).map(tuple),
     sources=st.lists(names, max_size=2).map(tuple),
+    select=st.sampled_from(["", "random keep=50%", "prototypes keep=20% prefer=low"]),
 )
 
 
@@ -84,7 +92,7 @@ def test_a_setting_is_read_as_its_type(setting, value):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("epochs=2", "unknown key epochs; there are: context_tokens, folds, large, sources, split, "),
+        ("epochs=2", "unknown key epochs; there are: context_tokens, folds, large, select, sources, split, "),
         ("large.loop.epoch=2", "unknown key large.loop.epoch; there are: accumulation, clip, epochs, "),
         ("large.loop.epochs.more=2", "large.loop.epochs must be of type int, found {'more': 2}"),
         ("large.loop=2", "large.loop must be a mapping"),
@@ -127,6 +135,8 @@ def test_wrong_settings_are_named(setting, message):
         "student.layers=0",
         "student.unlabelled_limit=-2",
         "student.loop.accumulation=0",
+        "student.loop.seed=-1",
+        "student.loop.relation_weight=-1",
         "student.loop.learning_rate=0",
         "student.loop.head_learning_rate=-1",
         "student.loop.temperature=0",
@@ -166,4 +176,7 @@ def test_the_project_s_recipes_are_good():
     assert path is not None
     recipe = load_recipe(path)
     assert recipe.sources
-    assert yaml.safe_load(dump_recipe(recipe))["student"]["loop"] == dataclasses.asdict(recipe.student.loop)
+    assert yaml.safe_load(dump_recipe(recipe))["student"]["loop"] == {
+        **dataclasses.asdict(recipe.student.loop),
+        "methods": [],
+    }

@@ -1,13 +1,14 @@
 """Run directories: stages done once, one process at a time."""
 
+import json
 import subprocess
 import sys
 import textwrap
 
 import pytest
 
-from gateway.errors import ConfigurationError
-from training.run import Run, fingerprint, forget, locked
+from gateway.errors import ConfigurationError, DirectoryInUse
+from training.run import PROVISIONAL, Run, claimed, fingerprint, forget, locked
 
 
 class Work:
@@ -47,6 +48,38 @@ def test_other_inputs_or_a_lost_output_make_it_again(tmp_path, work):
     assert run.stage("large", "inputs", [work.path], work) == {"times": 4}
 
 
+def test_an_output_that_was_changed_since_is_made_again(tmp_path, work):
+    run = Run(tmp_path)
+    run.stage("large", "inputs", [work.path], work)
+    assert Run(tmp_path).is_done("large", "inputs", [work.path])
+    work.path.write_text("another run's", "utf-8")
+    assert not Run(tmp_path).is_done("large", "inputs", [work.path])
+    run.stage("large", "inputs", [work.path], work)
+    assert work.done == 2
+    assert work.path.read_text("utf-8") == "output"
+
+
+def test_a_stage_of_a_version_that_kept_no_digests_is_taken_as_it_is(tmp_path, work):
+    Run(tmp_path).stage("large", "inputs", [work.path], work)
+    path = tmp_path / "stages.json"
+    kept = json.loads(path.read_text("utf-8"))
+    del kept["large"]["outputs"]
+    path.write_text(json.dumps(kept), "utf-8")
+    assert Run(tmp_path).is_done("large", "inputs", [work.path])
+
+
+def test_a_provisional_result_is_made_again_the_next_time(tmp_path):
+    made = []
+
+    def work():
+        made.append(None)
+        return {PROVISIONAL: "without large", "number": len(made)}
+
+    assert Run(tmp_path).stage("calibrate", "inputs", [], work)["number"] == 1
+    assert Run(tmp_path).stage("calibrate", "inputs", [], work)["number"] == 2
+    assert Run(tmp_path).seconds == {}
+
+
 def test_stages_do_not_answer_for_each_other(tmp_path, work):
     run = Run(tmp_path)
     run.stage("large", "inputs", [], work)
@@ -77,8 +110,8 @@ def test_fingerprints_tell_inputs_apart_and_ignore_the_order_of_keys():
 HOLD = """
 import sys
 from pathlib import Path
-from training.run import locked
-with locked(Path(sys.argv[1])):
+from training.run import claimed, locked
+with locked(Path(sys.argv[1])), claimed(Path(sys.argv[2])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -86,8 +119,8 @@ with locked(Path(sys.argv[1])):
 
 @pytest.fixture
 def other_process(tmp_path, project_root):
-    """Another process that holds ``tmp_path / "work"``."""
-    command = [sys.executable, "-c", textwrap.dedent(HOLD), str(tmp_path / "work")]
+    """Another process that works in ``tmp_path / "work"`` and writes to ``tmp_path / "out"``."""
+    command = [sys.executable, "-c", textwrap.dedent(HOLD), str(tmp_path / "work"), str(tmp_path / "out")]
     with subprocess.Popen(
         command, cwd=project_root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -108,6 +141,18 @@ def test_two_processes_do_not_work_in_one_directory(tmp_path, other_process):
     assert other_process.wait(timeout=60) == 0
     with locked(tmp_path / "work"):
         pass
+
+
+def test_two_processes_do_not_write_to_one_directory(tmp_path, other_process):
+    # The process is named where the system tells which it is.
+    problem = rf"another training run \(process ({other_process.pid}|unknown)\) is at work here"
+    with pytest.raises(DirectoryInUse, match=problem) as caught, claimed(tmp_path / "out"):
+        pytest.fail("it must not get in")
+    assert caught.value.code == "directory-in-use"
+    other_process.stdin.close()
+    assert other_process.wait(timeout=60) == 0
+    with claimed(tmp_path / "out"):
+        assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_nothing_is_forgotten_while_another_process_works(tmp_path, other_process):
@@ -133,7 +178,12 @@ def test_forgetting_removes_checkpoints_and_stages_but_not_directories(tmp_path,
         run.stage("large", "inputs", [], work)
         (tmp_path / "work" / "large.pt").write_text("checkpoint", "utf-8")
         (tmp_path / "work" / "outputs").mkdir()
+    fold = tmp_path / "work" / "folds" / "0" / "work"
+    with locked(fold):
+        Run(fold).stage("large", "inputs", [], work)
     forget(tmp_path / "work")
-    assert sorted(path.name for path in (tmp_path / "work").iterdir()) == [".lock", "outputs"]
+    assert sorted(path.name for path in (tmp_path / "work").iterdir()) == [".lock", "folds", "outputs"]
+    # A fold's models are trained anew with the others.
+    assert Run(fold).seconds == {}
     assert Run(tmp_path / "work").seconds == {}
     forget(tmp_path / "none")

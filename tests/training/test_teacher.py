@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from gateway.tiers.encoding import Encoding, TextEncoder
 from gateway.tiers.large.network import FieldTagger, load_encoder
 from tests.gateway.tiers.tiny import VOCABULARY
-from training.teacher import load_probabilities, save_probabilities, token_probabilities, transfer
+from training.teacher import (
+    load_probabilities,
+    save_probabilities,
+    token_probabilities,
+    token_states,
+    transfer,
+    transfer_states,
+)
 
 PAD = VOCABULARY["[PAD]"]
 
@@ -107,3 +114,30 @@ def test_outside_stays_what_it_was(length, width, seed):
     moved = transfer(probabilities, source, target)
     assert np.array_equal(moved[..., 0], probabilities[::width, :, 0])
     assert np.allclose(moved.sum(-1), 1, atol=1e-5)
+
+
+def test_states_keep_how_tokens_are_related(network, encoder):
+    """In as many directions as the encoder is wide a rotation loses nothing; in few, cosines are about the same."""
+    texts = ["kedai melur tea total rm 9.00", "tea bhd 17", "total 4.50 shop melur"] * 3
+    encodings = [encoder.encode(text) for text in texts]
+
+    def cosines(width):
+        found = token_states(network, encoder, encodings, PAD, width=width, description="states")
+        assert [one.shape for one in found] == [(len(encoding), width) for encoding in encodings]
+        # What relations are made from: less the mean of the window.
+        centred = found[0] - found[0].mean(0)
+        unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+        return unit @ unit.T
+
+    every, few = cosines(32), cosines(16)
+    assert np.allclose(np.diag(every), 1, atol=1e-3)
+    assert np.allclose(every, few, atol=0.1)
+    assert not np.allclose(every, np.eye(len(every)), atol=0.3)
+
+
+def test_states_go_to_the_tokens_that_begin_in_theirs(tokenizer):
+    source = Encoding(np.array([1, 2]), np.array([[0, 5], [6, 9]], dtype=np.int32))
+    target = Encoding(np.array([1, 2, 3]), np.array([[0, 2], [2, 5], [6, 9]], dtype=np.int32))
+    states = np.array([[1.0, 2.0], [3.0, 4.0]], dtype=np.float32)
+    assert transfer_states(states, source, target).tolist() == [[1.0, 2.0], [1.0, 2.0], [3.0, 4.0]]
+    assert transfer_states(states, source, source) is states

@@ -66,10 +66,10 @@ def calibrate(
     """
     from gateway.tiers.forms import Forms
     from training.calibrate.task import OUT_OF_FOLD, Calibrated, Parts, calibrate_task, keep_variants, out_of_fold
-    from training.card import update_certified
     from training.cli.certified import show
     from training.pipeline import write_split
     from training.recipe import load_recipe, recipe_of
+    from training.report.writing import write_calibrated
 
     home = current_home()
     spec = home.task(task)
@@ -104,7 +104,7 @@ def calibrate(
     policy = replace(first, variants=tuple(one.policy for one in made[1:] if one.policy.versions != first.versions))
     policy = keep_variants(policy, _before(models / "policy.json"))
     policy.save(models / "policy.json")
-    update_certified(models / "CARD.md", spec, policy)
+    write_calibrated(models, spec, policy, made[0].items)
     target = charts or default_directory(home, task, part)
     found = write_charts(target, spec, policy, made[0].items, f"{task}, {part}")
     show(policy)
