@@ -80,9 +80,10 @@ def main() -> None:
         recipe=recipe,
         data=arguments.data,
         unlabelled=arguments.unlabelled,
-        out=home.models / "receipts",
+        out=home.path / ".cascade" / "train" / "receipts" / "models",
         work=home.path / ".cascade" / "train" / "receipts",
         command="",
+        kept_split=home.models / "receipts" / "split.json",
     )
     pipeline.prepare_student()
     documents = read_dataset(arguments.data)
