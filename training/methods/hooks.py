@@ -50,8 +50,10 @@ class Hook:
     def before_update(self, progress: Progress) -> None:
         """The next update's first micro-batch is about to be computed."""
 
-    def after_backward(self, progress: Progress, examples: int) -> None:
-        """One micro-batch of ``examples`` has been propagated back."""
+    def after_backward(self, progress: Progress, examples: int, share: float | None = None) -> None:
+        """One micro-batch of ``examples`` has been propagated back, with this share of the update's gradient: that of
+        its labelled tokens. ``None``: all micro-batches that were planned have the same.
+        """
 
     def rate(self, progress: Progress) -> float:
         """What the learning rate is multiplied by for this update."""
@@ -101,9 +103,9 @@ class Hooks(Hook):
         for hook in self.hooks:
             hook.before_update(progress)
 
-    def after_backward(self, progress: Progress, examples: int) -> None:
+    def after_backward(self, progress: Progress, examples: int, share: float | None = None) -> None:
         for hook in self.hooks:
-            hook.after_backward(progress, examples)
+            hook.after_backward(progress, examples, share)
 
     def rate(self, progress: Progress) -> float:
         factor = 1.0

@@ -63,12 +63,11 @@ def label_dispersion(predicted: ArrayLike) -> Scores:
     for Active Learning".
     """
     history = _epochs(predicted)
-    epochs, examples = history.shape
-    _, codes = np.unique(history, return_inverse=True)
-    codes = codes.reshape(history.shape)
-    counts = np.zeros((examples, codes.max(initial=0) + 1), np.int64)
-    np.add.at(counts, (np.broadcast_to(np.arange(examples), history.shape), codes), 1)
-    return 1 - counts.max(axis=1) / epochs
+    most = np.zeros(history.shape[1], np.int64)
+    for answer in history:
+        # There may be as many different answers as examples: a table of counts by answer would not fit.
+        np.maximum(most, (history == answer).sum(axis=0), out=most)
+    return np.asarray(1 - most / len(history))
 
 
 def _epochs(values: ArrayLike) -> NDArray:

@@ -18,32 +18,40 @@ class Moments:
     trace: float
 
 
-def moments(squared_norms: Sequence[float], examples: Sequence[float], mean_squared_norm: float) -> Moments:
+def moments(
+    squared_norms: Sequence[float],
+    examples: Sequence[float],
+    mean_squared_norm: float,
+    shares: Sequence[float] | None = None,
+) -> Moments:
     """|G|² and tr Σ from all micro-batches of one update.
 
-    The mean gradient gᵢ of bᵢ examples has E|gᵢ|² = |G|² + tr Σ / bᵢ. The update's gradient is the mean of the n gᵢ, so
-    E|g|² = |G|² + tr Σ · Σ(1/bᵢ) / n². Two equations, two unknowns; using every micro-batch, not only one, makes the
-    first as certain as the data allow.
+    The mean gradient gᵢ of bᵢ examples has E|gᵢ|² = |G|² + tr Σ / bᵢ. The update's gradient is their mean with weights
+    wᵢ, so E Σ(wᵢ|gᵢ|²) = |G|² + tr Σ · Σ(wᵢ/bᵢ) and E|g|² = |G|² + tr Σ · Σ(wᵢ²/bᵢ). Two equations, two unknowns; using
+    every micro-batch, not only one, makes the first as certain as the data allow.
 
     Args:
         squared_norms: |gᵢ|² of every micro-batch's own mean gradient.
         examples: bᵢ.
         mean_squared_norm: |g|² of the mean of the micro-batches' gradients.
+        shares: wᵢ, above 0 and summing to 1; by default 1/n each.
 
     Raises:
-        ConfigurationError: fewer than 2 micro-batches, or one without examples.
+        ConfigurationError: fewer than 2 micro-batches, or one without examples or with no share.
 
     Source: McCandlish, Kaplan, Amodei et al. 2018, "An Empirical Model of Large-Batch Training", appendix A.1.
     """
     count = len(squared_norms)
     if count < 2 or len(examples) != count:
         raise ConfigurationError(f"the noise scale needs at least 2 micro-batches an update, found {count}")
-    if min(examples) <= 0:
-        raise ConfigurationError("the noise scale needs micro-batches of at least 1 example")
-    inverse = sum(1 / size for size in examples) / count
-    mean = sum(squared_norms) / count
-    trace = (mean - mean_squared_norm) / (inverse * (1 - 1 / count))
-    return Moments(mean_squared_norm - trace * inverse / count, trace)
+    if min(examples) <= 0 or (shares is not None and min(shares) <= 0):
+        raise ConfigurationError("the noise scale needs micro-batches of at least 1 example, each with a share")
+    weights = [1 / count] * count if shares is None else shares
+    inverse = sum(weight / size for weight, size in zip(weights, examples, strict=True))
+    of_mean = sum(weight**2 / size for weight, size in zip(weights, examples, strict=True))
+    mean = sum(weight * norm for weight, norm in zip(weights, squared_norms, strict=True))
+    trace = (mean - mean_squared_norm) / (inverse - of_mean)
+    return Moments(mean_squared_norm - trace * of_mean, trace)
 
 
 class NoiseScale:

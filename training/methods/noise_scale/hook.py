@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, distributed, nn
 from torch.optim import Optimizer
 
@@ -18,8 +17,8 @@ class NoiseScaleHook(Hook):
 
     A hook on every parameter sees the gradient of each backward pass before it is added to the others, so no copy of
     the gradient is kept. Under data parallelism every worker's micro-batches count: norms are exchanged, the mean
-    gradient is read after the workers have averaged it. Losses must be means over a micro-batch, divided by the number
-    of micro-batches in an update, as the loop does.
+    gradient is read after the workers have exchanged it. Losses must be means over a micro-batch, times the share of
+    the update's gradient that :meth:`after_backward` is told; without one, divided by the number of micro-batches.
 
     Args:
         decay: weight of the past in the running averages.
@@ -32,6 +31,7 @@ class NoiseScaleHook(Hook):
         self._squared: Tensor | None = None
         self._norms: list[float] = []
         self._examples: list[float] = []
+        self._shares: list[float] = []
         self._planned = 1
         self._unit = 1.0
 
@@ -49,27 +49,31 @@ class NoiseScaleHook(Hook):
         self._planned = planned
         return planned
 
-    def after_backward(self, progress: Progress, examples: int) -> None:
+    def after_backward(self, progress: Progress, examples: int, share: float | None = None) -> None:
         squared = 0.0 if self._squared is None else float(self._squared)
-        self._norms.append(squared * self._planned**2)
-        self._examples.append(float(examples))
         self._squared = None
+        # Without a share, workers average their gradients, each the mean of its micro-batches.
+        own = 1 / self._planned if share is None else share
+        # A micro-batch without a labelled token has no gradient to measure.
+        if own > 0:
+            self._norms.append(squared / own**2)
+            self._examples.append(float(examples))
+            self._shares.append(own / _workers() if share is None else share)
 
     def before_step(self, progress: Progress) -> None:
-        norms, examples = self._norms, self._examples
-        self._norms, self._examples = [], []
-        if distributed.is_available() and distributed.is_initialized():
-            norms, examples = _gathered(norms), _gathered(examples)
-            workers = distributed.get_world_size()
-        else:
-            workers = 1
+        norms, examples, shares = self._norms, self._examples, self._shares
+        self._norms, self._examples, self._shares = [], [], []
+        if _workers() > 1:
+            norms, examples, shares = _gathered(norms), _gathered(examples), _gathered(shares)
         if len(norms) < 2 or self._model is None:
             return
         gradients = [parameter.grad for parameter in self._model.parameters() if parameter.grad is not None]
         total = float(sum(gradient.detach().float().square().sum() for gradient in gradients))
-        # An epoch's last update may have fewer micro-batches than planned; its gradient is then too small by that.
-        correction = self._planned * workers / len(norms)
-        self.noise.add(moments(norms, examples, total * correction**2))
+        # An epoch's last update may have fewer micro-batches than planned; where each counts for one of those, its
+        # gradient is too small by that.
+        whole = sum(shares)
+        parts = [share / whole for share in shares]
+        self.noise.add(moments(norms, examples, total / whole**2, parts))
         self._unit = sum(examples) / len(examples)
 
     def report(self) -> dict[str, float]:
@@ -90,12 +94,15 @@ class NoiseScaleHook(Hook):
         self.noise.load_state_dict(state)
 
 
+def _workers() -> int:
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+
+
 def _gathered(values: list[float]) -> list[float]:
-    """The values of all workers, which must have equally many."""
-    mine = torch.tensor(values, dtype=torch.float64)
-    parts = [torch.empty_like(mine) for _ in range(distributed.get_world_size())]
-    distributed.all_gather(parts, mine)
-    return [float(value) for value in torch.cat(parts)]
+    """The values of all workers; an epoch's last update may have left some of them without any."""
+    parts: list[list[float]] = [[] for _ in range(distributed.get_world_size())]
+    distributed.all_gather_object(parts, values)
+    return [value for part in parts for value in part]
 
 
 def from_line(rest: str) -> Hook:

@@ -109,7 +109,7 @@ class StructuredSwatHook(Hook):
             self.swat.until = min(self.swat.until, max(1, self.swat.updates))
         self.swat.before_update()
 
-    def after_backward(self, progress: Progress, examples: int) -> None:
+    def after_backward(self, progress: Progress, examples: int, share: float | None = None) -> None:
         self.swat.after_backward()
 
     def before_step(self, progress: Progress) -> None:

@@ -13,6 +13,7 @@ from gateway.errors import ConfigurationError
 from training.methods.hooks import optimizer_state
 from training.methods.swat.groups import ChannelGroup, Slot
 from training.methods.swat.topk import kept_count
+from training.parallel import workers
 
 Score = Literal["gradient", "magnitude"]
 SCORES: tuple[str, ...] = get_args(Score)
@@ -209,6 +210,8 @@ class StructuredSwat:
             handle.remove()
         self._handles.clear()
         for selection in self._selections:
+            # All processes of a training choose alike: by what their batches say together.
+            selection.importance = torch.tensor(workers().summed(selection.importance.tolist()))
             for slot, full in zip(selection.group.slots, selection.full, strict=True):
                 full.copy_(slot.parameter.detach())
             for (norm, name), full in zip(selection.group.buffers, selection.buffers, strict=True):
@@ -254,9 +257,17 @@ class StructuredSwat:
         self.updates = state["updates"]
         for selection in self._selections:
             kept = state["groups"][selection.group.name]
-            selection.chosen, selection.full = kept["chosen"].clone(), [item.clone() for item in kept["full"]]
-            selection.buffers = [item.clone() for item in kept["buffers"]]
-            selection.states = [{name: item.clone() for name, item in states.items()} for states in kept["states"]]
+            selection.chosen = kept["chosen"].clone()
+            # A checkpoint is read into memory, and the model may be on a GPU.
+            devices = [slot.parameter.device for slot in selection.group.slots]
+            selection.full = [item.clone().to(device) for item, device in zip(kept["full"], devices, strict=True)]
+            selection.buffers = [
+                item.clone().to(buffer.device) for item, buffer in zip(kept["buffers"], selection.buffers, strict=True)
+            ]
+            selection.states = [
+                {name: item.clone().to(device) for name, item in states.items()}
+                for states, device in zip(kept["states"], devices, strict=True)
+            ]
             selection.importance = kept["importance"].clone()
             if kept["expanded"]:
                 selection.expand()

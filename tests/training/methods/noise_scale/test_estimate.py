@@ -105,3 +105,23 @@ def test_it_goes_on_from_a_kept_state():
 def test_what_cannot_be_estimated_is_refused(call):
     with pytest.raises(ConfigurationError, match="noise scale"):
         call()
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 500), st.floats(0.05, 1)), min_size=2, max_size=6),
+    st.floats(0.01, 10),
+    st.floats(0.01, 1e4),
+)
+def test_so_they_do_where_micro_batches_count_by_their_tokens(batches, squared, trace):
+    whole = sum(weight for _, weight in batches)
+    examples, shares = [size for size, _ in batches], [weight / whole for _, weight in batches]
+    norms = [squared + trace / size for size in examples]
+    mean = squared + trace * sum(share**2 / size for size, share in zip(examples, shares, strict=True))
+    found = moments(norms, examples, mean, shares)
+    assert found.trace == pytest.approx(trace, rel=1e-6, abs=1e-5 * max(norms) * max(examples))
+    assert found.gradient_squared == pytest.approx(squared, rel=1e-6, abs=1e-5 * max(norms))
+
+
+def test_a_micro_batch_without_a_share_is_refused():
+    with pytest.raises(ConfigurationError, match="each with a share"):
+        moments([1.0, 2.0], [4, 4], 1.0, [1.0, 0.0])
