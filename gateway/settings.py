@@ -176,8 +176,8 @@ class Settings(BaseSettings):
         900,
         ge=1,
         description="Open connections one worker accepts. Beyond it a connection is answered with `overloaded` and "
-        "closed. The limit of open files (`ulimit -n`) is raised to fit as far as the system allows; where it does not, "
-        "the log says so.",
+        "closed. The limit of open files (`ulimit -n`) is raised to fit as far as the system allows; where it does "
+        "not, the log says so.",
     )
     max_header_bytes: int = Field(
         16 * 1024,

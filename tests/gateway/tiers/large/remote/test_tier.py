@@ -206,7 +206,7 @@ def test_keys_and_headers_come_from_the_environment_and_nowhere_else_goes_out(se
         repr(tier),
         repr(vars(tier)),
         repr(tier._clients),
-            repr(tier._upstreams._held),
+        repr(tier._upstreams._held),
     ]
     assert not any(secret in text for text in seen)
 
