@@ -1,4 +1,4 @@
-"""The two-hour soak of ``python -m benchmarks.serving --scenario soak``, in seconds: a mixed load leaves nothing behind."""
+"""The soak of ``python -m benchmarks.serving --scenario soak`` in seconds: a mixed load leaves nothing behind."""
 
 from __future__ import annotations
 
