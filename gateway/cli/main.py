@@ -52,7 +52,18 @@ PLUGIN_HELP = {
 
 # Packages that only an extra installs; whatever needs them names this extra.
 EXTRA_PACKAGES = frozenset(
-    {"matplotlib", "onnx", "onnxscript", "peft", "safetensors", "scipy", "sklearn", "torch", "transformers"}
+    {
+        "matplotlib",
+        "onnx",
+        "onnxscript",
+        "peft",
+        "pycrfsuite",
+        "safetensors",
+        "scipy",
+        "sklearn",
+        "torch",
+        "transformers",
+    }
 )
 
 

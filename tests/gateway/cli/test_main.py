@@ -137,7 +137,7 @@ def test_every_package_that_only_extras_install_is_known(project_root: Path) -> 
     project = tomllib.loads((project_root / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
     names = {re.split(r"[><=\[]", requirement)[0] for extra in ("large", "train") for requirement in extras[extra]}
-    imported = {"scikit-learn": "sklearn"}
+    imported = {"scikit-learn": "sklearn", "python-crfsuite": "pycrfsuite"}
     assert {imported.get(name, name) for name in names - {"cascade-gateway"}} == cli.EXTRA_PACKAGES
 
 
