@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from gateway.cancellation import cancelled_once
 from gateway.document import Document, TierName, TierOutput
 from gateway.errors import TierUnavailable
 from gateway.inference import wire
@@ -144,7 +145,9 @@ class RemoteInference:
         try:
             trace = TRACE_PARENT.get()
             headers = None if trace is None else {wire.TRACE_HEADER: trace}
-            response = await self._client.request(method, path, content=content, timeout=timeout, headers=headers)
+            response = await cancelled_once(
+                self._client.request(method, path, content=content, timeout=timeout, headers=headers)
+            )
             answer = response.json()
         except httpx.TimeoutException as error:
             raise TierUnavailable(f"the inference process did not answer within {timeout:g} s") from error

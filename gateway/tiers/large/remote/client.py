@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from gateway.cancellation import cancelled_once
 from gateway.errors import ModelMissing, UpstreamFileError
 from gateway.telemetry.logs import TRACE_PARENT
 from gateway.telemetry.spans import traced
@@ -194,7 +195,7 @@ class UpstreamClient:
             async with asyncio.timeout(limit):
                 await self._acquire()
                 try:
-                    return await self._negotiate(call)
+                    return await cancelled_once(self._negotiate(call))
                 finally:
                     self._slots.release()
         except TimeoutError as error:
