@@ -226,7 +226,7 @@ def test_an_edit_of_the_upstreams_is_taken_up_and_a_broken_one_is_not(
     assert (before["status"], problems()) == ("complete", [])
     file.write_text("upstreams: [")
     # Each answer comes from either worker, and both are to know.
-    eventually(lambda: all([problems() for _ in range(12)]))
+    eventually(lambda: all(problems() for _ in range(12)))
     [said] = problems()
     assert said.startswith("large: upstreams.yaml: not YAML")
     assert 'cascade_model_problems{task="bills"} 1.0' in service.get("/metrics").text
