@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from gateway.document import Span
 from gateway.tiers.encoding import Encoding, TextEncoder
 from gateway.tiers.large.network import FieldTagger, load_encoder
 from training import large, student
-from training.data.select.adversarial import adversarial_margin
 from training.data.select.filter import combined_filter
 from training.data.select.prototypes import prototypes
-from training.data.select.scores import EpochRecorder, mutual_information, per_document, vote_entropy
+from training.data.select.scores import EpochRecorder, per_document
+from training.data.select.taggers import Doubting, Place, apart, at_places, least_certain, tagger_margins
 from training.examples import BEGIN, INSIDE, Example, token_range
 from training.recipe import StudentRecipe
 from training.teacher import token_probabilities
@@ -32,9 +32,6 @@ Scores = NDArray[np.float64]
 EPOCHS = 4
 #: Models of an ensemble, and random answers of one model.
 ENSEMBLE, ANSWERS = 3, 5
-_DROPOUT = 0.1
-#: Documents an adversarial step looks at together.
-_TOGETHER = 16
 
 
 @dataclass(frozen=True)
@@ -103,31 +100,25 @@ def _of_epochs(material: Material, seed: int, score: Callable[[EpochRecorder], S
 
 
 def _disagreement(material: Material, seed: int) -> Scores:
-    models = [_probabilities(material, _trained(material, seed + number)) for number in range(ENSEMBLE)]
-    found = []
-    for index in range(len(material.encodings)):
-        votes = np.stack([model[index].reshape(-1, 3) for model in models])
-        apart = vote_entropy(votes) + 1e-3 * mutual_information(votes)
-        found.append(float(apart.max(initial=0.0)))
-    return np.array(found)
+    return apart([_probabilities(material, _trained(material, seed + number)) for number in range(ENSEMBLE)])
 
 
 def _margin(material: Material, seed: int) -> Scores:
     network = _trained(material, seed)
-    return _margins(material, network, _places(_probabilities(material, network)))
+    return _margins(material, network, least_certain(_probabilities(material, network)))
 
 
 def _combined(material: Material, seed: int) -> Scores:
     networks = [_trained(material, seed + number) for number in range(ENSEMBLE)]
     standard = [_probabilities(material, network) for network in networks]
     # All opinions are about the same place of a document: where the first model is least certain.
-    places = _places(standard[0])
+    places = least_certain(standard[0])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        answers = [_probabilities(material, _Doubting(networks[0])) for _ in range(ANSWERS)]
+        answers = [_probabilities(material, Doubting(networks[0])) for _ in range(ANSWERS)]
     return combined_filter(
-        standard=np.stack([_at(model, places) for model in standard]),
-        probabilistic=np.stack([_at(answer, places) for answer in answers]),
+        standard=np.stack([at_places(model, places) for model in standard]),
+        probabilistic=np.stack([at_places(answer, places) for answer in answers]),
         margins=_margins(material, networks[0], places),
         seed=seed,
     )
@@ -177,55 +168,9 @@ def _targets(material: Material, index: int) -> NDArray[np.int64]:
     return found
 
 
-def _places(probabilities: Sequence[NDArray[np.float32]]) -> list[tuple[int, int]]:
-    """The token and field of each document where the two most probable tags are nearest to each other."""
-    places = []
-    for found in probabilities:
-        ranked = np.sort(found, axis=-1)
-        lead = ranked[..., -1] - ranked[..., -2]
-        token, field = np.unravel_index(int(lead.argmin()), lead.shape) if lead.size else (0, 0)
-        places.append((int(token), int(field)))
-    return places
-
-
-def _at(probabilities: Sequence[NDArray[np.float32]], places: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
-    # A document without tokens: nobody doubts it.
-    certain = np.array([1.0, 0.0, 0.0], dtype=np.float32)
-    return np.stack(
-        [found[place] if len(found) else certain for found, place in zip(probabilities, places, strict=True)]
-    )
-
-
-def _margins(material: Material, network: FieldTagger, places: Sequence[tuple[int, int]]) -> Scores:
-    """How little the embeddings of a document must change for the tag at its place to flip."""
-    network.eval()
-    encoder: Any = network.encoder
-    table: nn.Embedding = encoder.get_input_embeddings()
-    found = np.zeros(len(places))
-    order = sorted(range(len(places)), key=lambda index: len(material.encodings[index]))
-    for start in range(0, len(order), _TOGETHER):
-        rows = order[start : start + _TOGETHER]
-        windows = [_window_at(material, index, places[index][0]) for index in rows]
-        longest = max(len(ids) for ids, _ in windows)
-        ids = torch.full((len(rows), longest), material.pad, dtype=torch.long, device=material.device)
-        mask = torch.zeros_like(ids)
-        for row, (window, _) in enumerate(windows):
-            ids[row, : len(window)] = torch.from_numpy(window)
-            mask[row, : len(window)] = 1
-        where = [min(place, len(window) - 1) for window, place in windows]
-        fields = [places[index][1] for index in rows]
-
-        def logits_of(
-            inputs: Tensor, mask: Tensor = mask, where: list[int] = where, fields: list[int] = fields
-        ) -> Tensor:
-            hidden = encoder(inputs_embeds=inputs.to(material.device), attention_mask=mask)[0]
-            logits = network.head(hidden).unflatten(-1, (len(material.fields), 3))
-            return logits[torch.arange(len(where)), where, fields].cpu()
-
-        with torch.no_grad():
-            embedded = table(ids).float().cpu()
-        found[rows] = adversarial_margin(logits_of, embedded)
-    return found
+def _margins(material: Material, network: FieldTagger, places: Sequence[Place]) -> Scores:
+    lengths = [len(encoding) for encoding in material.encodings]
+    return tagger_margins(network, partial(_window_at, material), places, material.pad, lengths)
 
 
 def _window_at(material: Material, index: int, token: int) -> tuple[NDArray[np.int64], int]:
@@ -233,26 +178,3 @@ def _window_at(material: Material, index: int, token: int) -> tuple[NDArray[np.i
     windows = material.encoder.windows(material.encodings[index])
     window = next((one for one in windows if one.start <= token < one.end), windows[0])
     return window.ids, token - window.start + window.lead
-
-
-class _Doubting(nn.Module):
-    """A network that answers with dropout on, whatever mode it is put into."""
-
-    def __init__(self, network: FieldTagger) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """As the network's own, at random."""
-        dropouts = [module for module in self.network.modules() if isinstance(module, nn.Dropout)]
-        before = [module.p for module in dropouts]
-        for module in dropouts:
-            module.p = _DROPOUT
-            module.train()
-        try:
-            logits: Tensor = self.network(input_ids, attention_mask)
-        finally:
-            for module, share in zip(dropouts, before, strict=True):
-                module.p = share
-                module.eval()
-        return logits
