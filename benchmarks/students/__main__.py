@@ -31,6 +31,7 @@ import torch
 from benchmarks.students.page import TOKENS, render, write_page
 from benchmarks.students.reading import crf_reader, reader, scores_of, time_readers
 from benchmarks.students.runs import CRF, Runs, crf_files
+from gateway.errors import CascadeError
 from gateway.evaluation.bootstrap import GroupBootstrap
 from gateway.evaluation.provenance import hardware, versions
 from gateway.files import write_json
@@ -144,4 +145,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except CascadeError as error:
+        sys.exit(f"error[{error.code}]: {error.message}")
