@@ -96,9 +96,12 @@ def propose(
         if field.many:
             spans = [span for span in spans if span.score >= LEAST_ITEM]
         groups: dict[str, list[Candidate]] = {}
+        places: set[Span] = set()
         for span in spans:
             candidate = candidate_at(text, (span.start, span.end), span.score, field, forms, tier, options)
-            if candidate is not None:
+            # Pieces of one word or amount are one occurrence, as likely as the likeliest piece, which comes first.
+            if candidate is not None and candidate.spans[0] not in places:
+                places.add(candidate.spans[0])
                 groups.setdefault(candidate.normalised, []).append(candidate)
         merged = [_merge(group) for group in groups.values()]
         merged.sort(key=lambda candidate: -candidate.score)
@@ -127,13 +130,14 @@ def candidate_at(
 
 
 def snap(text: str, span: Span, kind: ValueType) -> Span | None:
-    """A marked span stretched or cut to the whole date or amount it touches on its lines.
+    """A marked span stretched to whole words, or stretched or cut to the whole date or amount it touches on its lines.
 
-    Models mark word pieces, and part of a number is another number. A span that touches no such value is kept when it
-    has a digit (it may be a misread value) and dropped otherwise (``None``). Spans of other types stay as they are.
+    Models mark word pieces; part of a name is no name, and part of a number is another number. A span of a date or
+    amount that touches no such value is kept when it has a digit (it may be a misread value) and dropped otherwise
+    (``None``).
     """
     if kind not in ("date", "money"):
-        return span
+        return _whole_words(text, span)
     start, end = span
     first = text.rfind("\n", 0, start) + 1
     last = text.find("\n", end)
@@ -151,6 +155,24 @@ def snap(text: str, span: Span, kind: ValueType) -> Span | None:
         # The model left the currency out; a sign it may not leave out: without it the amount is another one.
         return first + best.start("digits"), first + best.end()
     return first + best.start(), first + best.end()
+
+
+def _whole_words(text: str, span: Span) -> Span:
+    """A span stretched where its edges cut a run of letters.
+
+    Only letters of scripts with upper and lower case count: those scripts put blanks between words, while others may
+    write whole sentences without any.
+    """
+    start, end = span
+    while 0 < start < end and _is_cased(text[start - 1]) and _is_cased(text[start]):
+        start -= 1
+    while start < end < len(text) and _is_cased(text[end - 1]) and _is_cased(text[end]):
+        end += 1
+    return start, end
+
+
+def _is_cased(char: str) -> bool:
+    return char.islower() or char.isupper() or char.istitle()
 
 
 def _merge(group: Sequence[Candidate]) -> Candidate:

@@ -55,3 +55,24 @@ def test_the_likeness_of_a_misreading_can_be_chosen():
 def test_the_order_of_documents_does_not_shape_the_digest():
     rows = [{"shop": "A"}, {"shop": "B"}, {"shop": "C"}]
     assert learn(*rows).digest == learn(*reversed(rows)).digest
+
+
+def aligned_forms(*rows):
+    """Forms of documents that hold their shop's name and nothing else: text and label."""
+    documents = [LabelledDocument(str(number), text, {"shop": label}) for number, (text, label) in enumerate(rows)]
+    return learn_forms(documents, TASK, [{"shop": [(0, len(text))]} for text, _ in rows])
+
+
+def test_a_field_whose_labels_are_written_otherwise_than_its_texts_has_forms():
+    forms = aligned_forms(("kedai melur", "KEDAI MELUR"), ("Kedai Melur", "KEDAI MELUR"))
+    assert forms.value("shop", "kedai melur") == "KEDAI MELUR"
+
+
+def test_a_field_whose_labels_are_copies_has_no_forms():
+    forms = aligned_forms(("7 pm", "7 pm"), ("7pm", "7pm"), ("7 p.m.", "7 p.m."), ("7pm", "7pm"))
+    assert "shop" not in forms.known
+    assert forms.value("shop", "7 pm") == "7 pm"
+
+
+def test_a_writing_seen_in_one_document_alone_is_no_gain():
+    assert "shop" not in aligned_forms(("kedai", "KEDAI"), ("jaya", "JAYA")).known

@@ -91,7 +91,7 @@ class Material:
     @cached_property
     def forms(self) -> Forms:
         """How known values are written, learned from the training part."""
-        return learn_forms(self.train, self.task)
+        return learn_forms(self.train, self.task, self.spans)
 
     @property
     def fields(self) -> list[str]:

@@ -84,7 +84,7 @@ def find_labels(run: Pipeline) -> None:
     kept, forms = run.work / "aligned.json", run.out / "forms.json"
     train = run.parts["train"]
     inputs = fingerprint(
-        [(item.id, item.text_digest, item.labels, item.spans) for item in train], run.task_digest, "align 1"
+        [(item.id, item.text_digest, item.labels, item.spans) for item in train], run.task_digest, "align 2"
     )
 
     def work() -> dict[str, Any]:
@@ -94,7 +94,7 @@ def find_labels(run: Pipeline) -> None:
                 "no labelled value was found in its text: is the data what the task describes? `cascade data check"
                 f" {run.data} --task {run.task.name}` shows what was looked for"
             )
-        learn_forms(train, run.task).save(forms)
+        learn_forms(train, run.task, aligned).save(forms)
         write_json(kept, [{name: list(spans) for name, spans in found.items()} for found in aligned])
         return {
             "counts": {name: dict(counts) for name, counts in report.counts.items()},

@@ -191,3 +191,40 @@ def test_what_is_proposed_stands_in_the_text(text, data):
             assert text[start:end] == candidate.text
             assert candidate.text == candidate.text.strip() != ""
             assert 0 <= candidate.score <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "marked", "whole"),
+    [
+        ("under Charmain at 7", "Charm", "Charmain"),
+        ("under Charmain at 7", "main", "Charmain"),
+        ("ask for last name Rinker.", "name Rink", "name Rinker"),
+        ("José-María", "osé", "José"),
+        ("at 12:30pm", "12:30", "12:30"),
+        ("at 12:30pm", ":3", ":3"),
+        ("東京都千代田区", "千代", "千代"),
+    ],
+)
+def test_a_marked_text_ends_where_words_end(text, marked, whole):
+    start = text.index(marked)
+    found = snap(text, (start, start + len(marked)), "text")
+    assert found is not None
+    assert text[slice(*found)] == whole
+
+
+@given(st.text(max_size=20), st.data())
+def test_whole_words_hold_what_was_marked_and_stay(text, data):
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, len(text)))
+    found = snap(text, (start, end), "text")
+    assert found is not None
+    assert found[0] <= start <= end <= found[1]
+    assert snap(text, found, "text") == found
+
+
+def test_pieces_of_one_word_are_one_occurrence():
+    offsets = np.array([(0, 5), (5, 8)], dtype=np.int32)
+    table = tags(("B", 0.4), ("B", 0.5))[:, None, :]
+    candidates = propose("Charmain", offsets, table, [SHOP], Forms(), "student")["shop"].candidates
+    assert [candidate.text for candidate in candidates] == ["Charmain"]
+    assert candidates[0].score == pytest.approx(0.5)
