@@ -161,6 +161,7 @@ def main() -> None:
             "command": command_line(sys.argv),
             "hardware": hardware(),
             "versions": versions(),
+            "task": options.task,
             "documents": len(setting.judged),
             "learned_from": len(setting.fitting),
             "parts": options.parts,

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+#: What the groups of a task's documents are.
+_GROUPS = {"receipts": "merchants", "requests": "guests"}
 WAYS = ("certified", "hand-set 0.5", "hand-set 0.9", "own scores 0.9", "always large")
 
 
@@ -56,7 +58,8 @@ def simulation(found: dict[str, Any]) -> str:
 def resplits(found: dict[str, Any]) -> str:
     """Certified thresholds and others on the judged halves (benchmarks/resplits.py)."""
     rows = []
-    for kind, unit in (("by_documents", "documents"), ("by_merchants", "merchants")):
+    group = _GROUPS.get(found["task"], "groups")
+    for kind, unit in (("by_documents", "documents"), ("by_merchants", group)):
         for target, ways in found[kind].items():
             for way in WAYS:
                 one = ways[way]
@@ -64,12 +67,12 @@ def resplits(found: dict[str, Any]) -> str:
                 rows.append([unit, target, way, *(_percent(one[figure]) for figure in figures)])
     header = ["halves of", "target", "way", "certified", "accepted", "error", "violations", "student", "large", "cost"]
     return (
-        f"**{found['repeats']:,} resplits** of {found['documents']} receipts of {found['merchants']} merchants"
+        f"**{found['repeats']:,} resplits** of {found['documents']:,} {found['task']} of {found['merchants']} {group}"
         f" ({' and '.join(found['parts'])}), which no rule, model\nor combiner has seen: thresholds are certified on"
         " one half and judged on the other. In per cent: fields certified; answers\naccepted; wrong among accepted"
         " values; fields whose accepted values err more in the judged half than the target allows (a\nhalf is small,"
-        " some do by chance); receipts that reached the student and the large tier (p); cost as a share of the\nlarge"
-        " tier on every receipt. Hand-set thresholds promise nothing.\n\n"
+        " some do by chance); documents that reached the student and the large tier (p); cost as a share of the\nlarge"
+        " tier on every one. Hand-set thresholds promise nothing.\n\n"
         + _table(header, rows)
         + f"\n\n`{found['command']}`"
     )
@@ -84,9 +87,9 @@ def escalation(found: dict[str, Any]) -> str:
             rows.append([quality, way, *(_percent(one[figure]) for figure in figures)])
     header = ["quality", "way", "cost", "student", "large", "accepted", "error", "right"]
     return (
-        f"**Ways to escalate**, replayed on {found['documents']} receipts ({' and '.join(found['parts'])}). In per"
-        " cent: cost as a share of the\nlarge tier on every receipt; receipts that reached the tiers; answers accepted;"
-        " wrong among accepted values; answers whose\nbest candidate is right, accepted or not.\n\n"
+        f"**Ways to escalate**, replayed on {found['documents']:,} {found['task']} ({' and '.join(found['parts'])})."
+        " In per cent: cost as a share of the\nlarge tier on every document; documents that reached the tiers; answers"
+        " accepted; wrong among accepted values; answers whose\nbest candidate is right, accepted or not.\n\n"
         + _table(header, rows)
         + f"\n\n`{found['command']}`"
     )
@@ -114,7 +117,9 @@ def render() -> str:
     parts = {
         "thresholds.json": simulation,
         "resplits.json": resplits,
+        "resplits-requests.json": resplits,
         "escalation.json": escalation,
+        "escalation-requests.json": escalation,
         "combiners.json": combiners,
     }
     return "\n\n".join(write(found) for name, write in parts.items() if (found := _load(name)) is not None)

@@ -207,6 +207,7 @@ def main() -> None:
             "seed": options.seed,
             "repeats": options.repeats,
             "delta": DELTA,
+            "task": options.task,
             "documents": len(documents),
             "merchants": len(set(setting.groups)),
             "parts": options.parts,

@@ -1,5 +1,5 @@
-"""Write the tables of README.md, docs/guarantee.md and docs/serving.md from the committed result files; none is typed
-by hand.
+"""Write the tables of README.md, docs/guarantee.md, docs/serving.md and docs/tasks.md from the committed result files;
+none is typed by hand.
 
 python benchmarks/summary.py            rewrites all between their result markers
 python benchmarks/summary.py --check    says whether they are what the result files give
@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks import guarantee
+from benchmarks import guarantee, tasks
 from benchmarks.serving import page
 from gateway.files import write_text
 
@@ -225,6 +225,7 @@ def main() -> int:
         ROOT / "README.md": ("receipts", render()),
         ROOT / "docs" / "guarantee.md": ("guarantee", guarantee.render()),
         ROOT / "docs" / "serving.md": ("serving", page.render()),
+        ROOT / "docs" / "tasks.md": ("tasks", tasks.render()),
     }
     different = 0
     for path, (marker, content) in pages.items():

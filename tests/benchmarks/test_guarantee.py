@@ -20,6 +20,7 @@ def test_what_was_not_measured_is_left_out(tmp_path: Path, monkeypatch) -> None:
     )
     halves = {"0.9": {key: {**way, "error": None} for key in guarantee.WAYS}}
     found = {
+        "task": "receipts",
         "repeats": 1000,
         "documents": 188,
         "merchants": 97,
@@ -30,6 +31,6 @@ def test_what_was_not_measured_is_left_out(tmp_path: Path, monkeypatch) -> None:
     }
     (tmp_path / "resplits.json").write_text(json.dumps(found), "utf-8")
     page = guarantee.render()
-    assert "**1,000 resplits** of 188 receipts" in page
+    assert "**1,000 resplits** of 188 receipts of 97 merchants" in page
     assert "| documents | 0.9 | certified | 50.0 | 50.0 | – | 50.0 |" in page
     assert "Simulated" not in page

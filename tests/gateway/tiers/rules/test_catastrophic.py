@@ -64,10 +64,13 @@ def test_a_pattern_that_runs_away_is_stopped_and_its_field_escalates(bench: Benc
     ids=ids([case for case in CASES if case["outcome"] == "survived"]),
 )  # fmt: skip
 def test_what_the_regex_module_copes_with_is_done_in_time(bench: Bench, case: dict[str, Any]) -> None:
-    tier = load(bench, rule("evil", case["pattern"]))
-    [output] = tier.propose([Document(attack(case))], ["shop"])
-    assert tier.timeouts == {}
-    assert output.timed_out == ()
+    tries = 5  # the limit is real time: on a busy machine another process may have had it
+    for _ in range(tries):
+        tier = load(bench, rule("evil", case["pattern"]))
+        [output] = tier.propose([Document(attack(case))], ["shop"])
+        if tier.timeouts == {} and output.timed_out == ():
+            return
+    pytest.fail(f"ran out of time in each of {tries} tries")
 
 
 def test_forty_of_them_together_cost_a_document_its_limit_and_no_more(bench: Bench) -> None:

@@ -1,0 +1,43 @@
+"""The tables of docs/tasks.md are what the result files say."""
+
+import json
+from pathlib import Path
+
+from benchmarks import tasks
+from benchmarks.summary import placed
+
+
+def test_the_page_shows_the_committed_results(project_root: Path) -> None:
+    text, wanted = placed(project_root / "docs" / "tasks.md", "tasks", tasks.render())
+    assert text == wanted, "run python benchmarks/summary.py"
+
+
+def test_a_task_whose_models_are_not_committed_is_shown_from_its_results(
+    project_root: Path, tmp_path, monkeypatch
+) -> None:
+    results = project_root / "benchmarks" / "results"
+    for part in tasks.PARTS:
+        (tmp_path / f"eval-commands-{part}.json").write_text(
+            (results / f"eval-{part}.json").read_text("utf-8"), "utf-8"
+        )
+    models = project_root / "models" / "receipts"
+    run = json.loads((models / "training.json").read_text("utf-8")) | {"training_hours": 2.25}
+    (tmp_path / "training-commands.json").write_text(json.dumps(run), "utf-8")
+    (tmp_path / "policy-commands.json").write_text((models / "policy.json").read_text("utf-8"), "utf-8")
+    monkeypatch.setattr(tasks, "RESULTS", tmp_path)
+    page = tasks.render()
+    assert "| commands | 324 | 125 | 127 | 2.2 |" in page
+    assert "| commands | company |" in page
+    assert "receipts | rules" not in page, "no result of receipts was there"
+
+
+def test_a_field_without_a_certificate_says_none() -> None:
+    passed = {"certified": True, "errors": 1, "accepted": 60}
+    policy = {
+        "thresholds": {
+            "rules": {"date": {"0.8": {"certified": False}}},
+            "rules+student": {"date": {"0.8": passed, "0.9": {"certified": False}}},
+            tasks.CHAIN: {"date": {"0.8": passed, "0.95": passed, "0.97": {"certified": False}}},
+        }
+    }
+    assert tasks.certified("bills", policy) == [["bills", "date", "none", "0.8", "0.95", "1 of 60"]]
