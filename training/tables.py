@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 #: How labels were found in their texts, strictest way first.
-WAYS = ("given", "exact", "value", "folded", "fuzzy", "missing")
+WAYS = ("given", "inside", "exact", "value", "folded", "fuzzy", "missing")
 
 
 #: The heading of :func:`system_row`.

@@ -4,11 +4,11 @@
         [--teacher WORK/teacher.npz] [--families narrow-3x128,conv-6x128] [--epochs 12] [--seeds 0] \
         [--json benchmarks/results/students.json] [--render]
 
-Every family is trained as `cascade train` trains its student (on labels, and on a teacher's probabilities where a file
-of them is given), exported, quantised, and judged as it would be served: int8 ONNX, one thread, best candidates, on the
-development part. The other parts are not looked at. Intervals come from a bootstrap over groups of documents; each
-family is compared with the conditional random field on the same resamples. At the end all of them answer the same
-documents, one after the other, so that a busy machine slows all alike.
+Every family is trained by the task's recipe, as `cascade train` trains its student (on labels, and on a teacher's
+probabilities where a file of them is given), exported, quantised, and judged as it would be served: int8 ONNX, one
+thread, best candidates, on the development part. The other parts are not looked at. Intervals come from a bootstrap
+over groups of documents; each family is compared with the conditional random field on the same resamples. At the end
+all of them answer the same documents, one after the other, so that a busy machine slows all alike.
 
 What is finished is kept in --work: the same command goes on where it was interrupted. --limit makes a trial of few
 documents. --render writes the table into docs/students.md.
@@ -41,7 +41,7 @@ from training.data.split import group_documents, grouping_fields
 from training.experiments.material import load_material
 from training.families import FAMILIES, Family, find_family
 from training.families.latency import time_models
-from training.recipe import StudentRecipe
+from training.recipe import load_recipe, recipe_of
 
 
 def assemble(runs: Runs, families: Sequence[Family], seeds: Sequence[int], timed: int, rounds: int) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data/requests/train.jsonl"))
     parser.add_argument("--teacher", type=Path)
     parser.add_argument("--families", default=",".join(FAMILIES))
-    parser.add_argument("--epochs", type=int, default=StudentRecipe().loop.epochs)
+    parser.add_argument("--epochs", type=int, help="instead of those in the task's recipe")
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--limit", type=int, help="most documents of each part, for a trial")
     parser.add_argument("--timed", type=int, default=200, help="documents that are timed")
@@ -132,8 +132,9 @@ def main() -> None:
         teacher=arguments.teacher,
         limit=arguments.limit,
     )
-    recipe = StudentRecipe()
-    loop = replace(recipe.loop, epochs=arguments.epochs, soft_weight=1.0 if arguments.teacher else 0.0)
+    recipe = load_recipe(recipe_of(arguments.task)).student
+    epochs = arguments.epochs or recipe.loop.epochs
+    loop = replace(recipe.loop, epochs=epochs, soft_weight=recipe.loop.soft_weight if arguments.teacher else 0.0)
     runs = Runs(material, arguments.work, replace(recipe, loop=loop), arguments.teacher)
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
     result = assemble(runs, families, seeds, arguments.timed, arguments.rounds)

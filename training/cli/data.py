@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -27,8 +28,21 @@ def data() -> None:
 def _renames(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     pairs = [value.partition("=") for value in values]
     if any(not old or not new for old, _, new in pairs):
-        raise click.BadParameter("give OLD=NEW", context, parameter)
+        raise click.BadParameter(f"give {parameter.metavar}", context, parameter)
     return {old: new for old, _, new in pairs}
+
+
+def _forms(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, re.Pattern[str]]:
+    forms: dict[str, re.Pattern[str]] = {}
+    for value in values:
+        name, _, pattern = value.partition("=")
+        if not name or not pattern:
+            raise click.BadParameter("give FIELD=REGEX", context, parameter)
+        try:
+            forms[name] = re.compile(pattern)
+        except re.error as error:
+            raise click.BadParameter(f"{pattern!r} is no regular expression: {error}", context, parameter) from error
+    return forms
 
 
 def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -47,6 +61,20 @@ fields_option = click.option(
 @click.argument("out", type=_PATH, metavar="OUT.jsonl")
 @click.option("--encoding", help="The source's character encoding, such as utf-16 or windows-1252. Default: UTF-8.")
 @click.option("--rename", multiple=True, callback=_renames, metavar="OLD=NEW", help="Call a field something else.")
+@click.option(
+    "--values",
+    multiple=True,
+    callback=_renames,
+    metavar="FIELD=SOURCE",
+    help="Take a field's values from another one, which says the same in a better form; its places stay.",
+)
+@click.option(
+    "--only",
+    multiple=True,
+    callback=_forms,
+    metavar="FIELD=REGEX",
+    help="Values of a field that are not of this form are taken as not annotated.",
+)
 @fields_option
 @click.option("--scheme", type=click.Choice(get_args(Scheme)), help="conll: refuse tags of any other scheme.")
 @click.option("--token-column", type=int, default=0, show_default=True, help="conll: the column of tokens, from 0.")
@@ -78,6 +106,8 @@ def import_command(
     out: Path,
     encoding: str | None,
     rename: dict[str, str],
+    values: dict[str, str],
+    only: dict[str, re.Pattern[str]],
     fields: tuple[str, ...],
     scheme: str | None,
     token_column: int,
@@ -100,6 +130,8 @@ def import_command(
     options = ImportOptions(
         encoding=encoding,
         rename=rename,
+        values=values,
+        only=only,
         fields=fields,
         scheme=cast(Scheme | None, scheme),
         token_column=token_column,

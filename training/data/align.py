@@ -17,7 +17,7 @@ from rapidfuzz import fuzz
 
 from gateway.evaluation.dataset import LabelledDocument
 from gateway.evaluation.metrics import expected_values
-from gateway.task import TaskSpec
+from gateway.task import FieldSpec, TaskSpec
 from gateway.values import (
     DATE_PATTERN,
     DEFAULT_OPTIONS,
@@ -26,6 +26,7 @@ from gateway.values import (
     ValueType,
     canonical,
     date_of_match,
+    fold_text,
     money_of_match,
 )
 from gateway.values.money import format_money
@@ -35,7 +36,7 @@ _DECIMALS = regex.compile(r"[.,]\d\d?$")
 _NUMBER = regex.compile(r"(?<![\w.,/:-])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?!\w|[.,/:-]\d)")
 
 Span = tuple[int, int]
-How = Literal["given", "exact", "value", "folded", "fuzzy", "missing"]
+How = Literal["given", "inside", "exact", "value", "folded", "fuzzy", "missing"]
 
 
 @dataclass
@@ -184,11 +185,13 @@ def align(documents: Sequence[LabelledDocument], task: TaskSpec) -> tuple[list[d
     for document in documents:
         found: dict[str, list[Span]] = {}
         for name, spec in task.fields.items():
-            if name in document.spans:
-                found[name] = list(document.spans[name])
-                report.add(document.id, name, "", "given")
-                continue
             values = expected_values(task, document, name)
+            if name in document.spans:
+                given, how = _given(document, name, spec, values, task.options)
+                report.add(document.id, name, "" if how != "missing" else " | ".join(values or ()), how)
+                if how != "missing":
+                    found[name] = given
+                continue
             if values is None:
                 continue
             spans: list[Span] = []
@@ -202,3 +205,33 @@ def align(documents: Sequence[LabelledDocument], task: TaskSpec) -> tuple[list[d
                 found[name] = sorted(set(spans))
         aligned.append(found)
     return aligned, report
+
+
+def _given(
+    document: LabelledDocument, name: str, spec: FieldSpec, values: Sequence[str] | None, options: ValueOptions
+) -> tuple[list[Span], How]:
+    """The places that the data gives for a field, cut to the value where it is only a part of what was marked."""
+    kept: list[Span] = []
+    cut = False
+    labels = {fold_text(value) for value in values or ()}
+    wanted = {canonical(spec.type, value, options=options) for value in values or ()} - {None}
+    for start, end in document.spans[name]:
+        marked = document.text[start:end]
+        if not labels or fold_text(marked) in labels:
+            kept.append((start, end))
+            continue
+        inner = [
+            (start + first, start + last)
+            for value in values or ()
+            for places, how in [find_value(marked, value, spec.type, options=options)]
+            if how != "fuzzy"
+            for first, last in places
+        ]
+        if inner:
+            cut |= inner != [(start, end)]
+            kept += inner
+        elif canonical(spec.type, marked, options=options) in wanted:
+            kept.append((start, end))
+        else:
+            return [], "missing"
+    return sorted(set(kept)), "inside" if cut else "given"

@@ -228,3 +228,31 @@ def test_the_training_part_of_the_receipts_is_found_nearly_whole(shared_data, pr
         for name in ("date", "total"):
             for start, end in spans.get(name, []):
                 assert equal(kinds[name], document.text[start:end], document.labels[name]), document.id
+
+
+def test_a_place_that_holds_more_than_the_value_is_cut_to_it():
+    text = "Governed by the law of New York.\nMade as of March 5, 2019, between A and B"
+    task = TaskSpec("deeds", {"law": FieldSpec("law", "text"), "date": FieldSpec("date", "date")}, day_first=False)
+    document = LabelledDocument(
+        "1", text, {"law": "New York", "date": "3/5/19"}, spans={"law": [(0, 32)], "date": [(33, len(text))]}
+    )
+    [found], report = align([document], task)
+    assert {name: [text[start:end] for start, end in spans] for name, spans in found.items()} == {
+        "law": ["New York"],
+        "date": ["March 5, 2019"],
+    }
+    assert {name: dict(counts) for name, counts in report.counts.items()} == {
+        "law": {"inside": 1},
+        "date": {"inside": 1},
+    }
+    [found], report = align([replace(document, labels={"law": "Ohio", "date": "3/5/19"})], task)
+    assert "law" not in found
+    assert report.missing == [("1", "law", "Ohio")]
+
+
+def test_a_place_that_holds_the_value_otherwise_written_stays():
+    task = TaskSpec("deeds", {"date": FieldSpec("date", "date")}, day_first=False)
+    document = LabelledDocument("1", "On March 5, 2019", {"date": "3/5/19"}, spans={"date": [(3, 16)]})
+    [found], report = align([document], task)
+    assert found == {"date": [(3, 16)]}
+    assert report.counts["date"]["given"] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -16,6 +17,8 @@ class ImportOptions:
     Attributes:
         encoding: the files' character encoding; UTF-8 where it is not named.
         rename: field as the source calls it, to what it shall be called.
+        values: field to the field that its values are taken from, both as the source calls them.
+        only: field, as the source calls it, to the form that its values must have to count.
         fields: the fields to take, as they are called afterwards; all where empty.
         scheme: the tagging scheme that must hold; any where it is not named.
         token_column: number of the column of CoNLL files that holds the tokens, from 0.
@@ -31,6 +34,8 @@ class ImportOptions:
 
     encoding: str | None = None
     rename: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
+    only: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
     fields: tuple[str, ...] = ()
     scheme: Scheme | None = None
     token_column: int = 0

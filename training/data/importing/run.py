@@ -12,6 +12,7 @@ from typing import Any
 from gateway.errors import DatasetError, InvalidRequest
 from gateway.evaluation.dataset import parse_document
 from gateway.files import replacing
+from training.data.importing.choosing import choose_values
 from training.data.importing.formats import FORMATS
 from training.data.importing.naming import name_fields
 from training.data.importing.options import ImportOptions
@@ -110,6 +111,7 @@ def import_data(name: str, source: Path, out: Path, options: ImportOptions | Non
         reasons = Counter(item.code for item in report.skipped)
         found = ", ".join(f"{code} {count}" for code, count in reasons.items()) or "the source holds none"
         raise DatasetError(f"{source}: no document could be imported ({found})", detail=report.as_json())
+    records = choose_values(records, options.values, options.only)
     names = name_fields((field for record in records for field in (*record.values, *record.spans)), options.rename)
     unknown = sorted(set(options.fields) - set(names.values()))
     if unknown:

@@ -64,3 +64,51 @@ def test_wrong_use_leaves_with_2_and_says_what_to_do(source, tmp_path, monkeypat
     assert result.exit_code == 2, result.output
     assert says in result.output
     assert not (tmp_path / "b").exists()
+
+
+LAW = "This is governed by the law of New York, not of Ohio."
+
+
+@pytest.fixture
+def contracts(tmp_path):
+    rows = [
+        {
+            "id": "1",
+            "text": LAW,
+            "labels": {"law": LAW, "state": "New York", "date": "1/2/20"},
+            "spans": {"law": [[0, len(LAW)]], "state": [[0, 4]]},
+        },
+        {"id": "2", "text": "x", "labels": {"law": "x", "state": None, "date": "[]/2/20"}, "spans": {"law": [[0, 1]]}},
+        {"id": "3", "text": "y", "labels": {"law": None, "state": "Ohio", "date": None}},
+    ]
+    path = tmp_path / "contracts.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    return path
+
+
+def test_values_come_from_the_field_that_says_them_better(contracts, tmp_path):
+    out = tmp_path / "out.jsonl"
+    result = run("jsonl", contracts, out, "--values", "law=state", "--only", r"date=\d+/\d+/\d+")
+    assert result.exit_code == 0, result.output
+    first, second, third = read_dataset(out)
+    assert first.labels == {"law": "New York", "date": "1/2/20"}
+    assert [LAW[start:end] for start, end in first.spans["law"]] == ["New York"]
+    assert (second.labels, second.spans) == ({}, {}), "a marked clause without a value, and a date with a blank in it"
+    assert third.labels == {"law": None, "date": None}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--values", "law=country", "--values: the source has no field 'country'"),
+        ("--only", "day=x", "--only: the source has no field 'day'"),
+        ("--only", "date=(", "no regular expression"),
+        ("--only", "date", "give FIELD=REGEX"),
+    ],
+)
+def test_a_choice_that_cannot_be_made_is_refused(contracts, tmp_path, option, value, says):
+    out = tmp_path / "out.jsonl"
+    result = run("jsonl", contracts, out, option, value)
+    assert result.exit_code != 0
+    assert says in result.output
+    assert not out.exists()
