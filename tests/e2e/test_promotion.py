@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from click.testing import CliRunner
 
 from gateway.cli.main import main
 from gateway.home import Home
 from gateway.versions import Versions
+from tests.e2e.load import Load
 from tests.gateway.versions.bills import SHOPS, make_home, write_data, write_models
 
 pytest.importorskip("onnx", reason="making a student needs onnx: pip install 'cascade-gateway[dev]'")
@@ -23,43 +20,6 @@ pytest.importorskip("onnx", reason="making a student needs onnx: pip install 'ca
 Service = Any
 #: Both versions know this shop; only the second knows the other.
 KNOWN, LEARNED = "KEDAI\n1 THING\nTOTAL 1.50", "TEA\n1 THING\nTOTAL 1.50"
-
-
-@dataclass
-class Load:
-    """Clients, each with a connection of its own, that ask until told to stop."""
-
-    address: str
-    stop: threading.Event = field(default_factory=threading.Event)
-    answers: list[list[dict[str, Any]]] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    threads: list[threading.Thread] = field(default_factory=list)
-
-    def start(self, clients: int) -> None:
-        for number in range(clients):
-            self.answers.append([])
-            self.threads.append(threading.Thread(target=self._ask, args=(number,)))
-        for thread in self.threads:
-            thread.start()
-
-    def _ask(self, number: int) -> None:
-        with httpx.Client(base_url=self.address, timeout=30) as client:
-            while not self.stop.wait(0.02):
-                try:
-                    answer = client.post("/v1/extract", json={"task": "bills", "text": KNOWN})
-                except httpx.HTTPError as error:
-                    self.failures.append(repr(error))
-                    continue
-                if answer.status_code != 200:
-                    self.failures.append(answer.text)
-                    continue
-                self.answers[number].append(answer.json())
-
-    def end(self) -> list[dict[str, Any]]:
-        self.stop.set()
-        for thread in self.threads:
-            thread.join(60)
-        return list(itertools.chain.from_iterable(self.answers))
 
 
 def served(service: Service) -> tuple[str, str]:
@@ -85,7 +45,7 @@ def test_a_running_gateway_takes_up_a_promoted_version_without_a_gap(
     service = start(home, "--workers", "2", "--log-level", "warning")
     before = served(service)
     assert service.extract(task="bills", text=LEARNED).json()["fields"]["shop"]["state"] == "review"
-    load = Load(service.address)
+    load = Load(service.address, KNOWN, pause=0.02)
     load.start(3)
     run("promote", "bills", new, "--data", data)
     eventually(lambda: served(service) not in (before,) and all(one not in before for one in served(service)), 60.0)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import collections
-import itertools
 import os
 import shutil
 import signal
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from gateway.home import Home
+from tests.e2e.load import Load
 
 Service = Any
 TASK = "task: bills\nquality: 0.9\ntiers: [rules]\nfields:\n  total: {type: money}\n  shop: {type: text}\n"
@@ -59,46 +56,6 @@ def home(tmp_path: Path) -> Home:
     return made
 
 
-@dataclass
-class Load:
-    """Clients, each with a connection of its own, that ask until told to stop."""
-
-    address: str
-    stop: threading.Event = field(default_factory=threading.Event)
-    seen: list[list[dict[str, Any]]] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    sent: list[int] = field(default_factory=list)
-    threads: list[threading.Thread] = field(default_factory=list)
-
-    def start(self, clients: int) -> None:
-        for number in range(clients):
-            self.seen.append([])
-            self.sent.append(0)
-            self.threads.append(threading.Thread(target=self._ask, args=(number,)))
-        for thread in self.threads:
-            thread.start()
-
-    def _ask(self, number: int) -> None:
-        with httpx.Client(base_url=self.address, timeout=30) as client:
-            while not self.stop.is_set():
-                self.sent[number] += 1
-                try:
-                    answer = client.post("/v1/extract", json={"task": "bills", "text": TEXT})
-                except httpx.HTTPError as error:
-                    self.failures.append(repr(error))
-                    continue
-                if answer.status_code != 200:
-                    self.failures.append(answer.text)
-                    continue
-                self.seen[number].append(answer.json())
-
-    def end(self) -> list[dict[str, Any]]:
-        self.stop.set()
-        for thread in self.threads:
-            thread.join(60)
-        return list(itertools.chain.from_iterable(self.seen))
-
-
 def generation(service: Service, task: str = "bills") -> dict[str, Any]:
     found: dict[str, Any] = service.get("/readyz").json()["reload"]["generations"][task]
     return found
@@ -116,7 +73,7 @@ def test_edits_under_load(home: Home, start: Callable[..., Service], eventually:
     service = start(home, "--workers", "2", "--log-level", "warning")
     rules = home.rules / "bills"
     eventually(lambda: converged(service, 1))
-    load = Load(service.address)
+    load = Load(service.address, TEXT)
     load.start(4)
     for mark in range(1, MARKS):
         before = generation(service)["published"]
@@ -142,7 +99,7 @@ def test_edits_under_load(home: Home, start: Callable[..., Service], eventually:
     assert all(len(found) == 1 for found in digests.values())
     assert set(digests) == set(range(1, MARKS + 1))
     # A connection stays with one worker, whose generations only grow.
-    for seen in load.seen:
+    for seen in load.answers:
         numbers = [answer["versions"]["generation"] for answer in seen]
         assert numbers == sorted(numbers)
     scrape = service.get("/metrics").text
