@@ -41,17 +41,28 @@ def simulation(found: dict[str, Any]) -> str:
                 f"{row['target']:g}",
                 str(row["calibration"]),
                 f"{certified['broken']} of {certified['repeats']}",
+                f"{certified['broken']} of {certified['certified']}",
                 f"{naive['broken']} of {naive['repeats']}",
                 _percent(certified["certified"] / certified["repeats"]),
                 f"{certified['cost']:.2f}",
                 "–" if hindsight is None else f"{hindsight['cost']:.2f}",
             ]
         )
-    header = ["probabilities", "target", "labels", "broken", "broken, untested", "certified, %", "cost", "in hindsight"]
+    header = [
+        "probabilities",
+        "target",
+        "labels",
+        "broken",
+        "of certified",
+        "broken, untested",
+        "certified, %",
+        "cost",
+        "in hindsight",
+    ]
     return (
         "**Simulated tiers with known error rates.** How often the threshold that was certified breaks its target in"
-        " the whole\npopulation (at most 5 % are allowed), and the one that just looked good enough; how often anything"
-        " is certified; and the\nmean cost (a field left in review costs as much as the large tier) beside that of the"
+        " the whole\npopulation: of all repeats, of which at most 5 % may, and of those where anything was certified. How"
+        " often the one breaks it\nthat just looked good enough; how often anything is certified; and the mean cost (a field left in review costs as much as the\nlarge tier) beside that of the"
         " best single threshold in hindsight.\n\n" + _table(header, rows) + f"\n\n`{found['command']}`"
     )
 
