@@ -62,8 +62,8 @@ def simulation(found: dict[str, Any]) -> str:
     return (
         "**Simulated tiers with known error rates.** How often the threshold that was certified breaks its target in"
         " the whole\npopulation: of all repeats, of which at most 5 % may, and of those where anything was certified."
-        " How often the one\nbreaks it that just looked good enough; how often anything is certified; and the mean cost (a"
-        " field left in review\ncosts as much as the large tier) beside that of the best single threshold in"
+        " How often the one\nbreaks it that just looked good enough; how often anything is certified; and the mean cost"
+        " (a field left in review\ncosts as much as the large tier) beside that of the best single threshold in"
         " hindsight.\n\n" + _table(header, rows) + f"\n\n`{found['command']}`"
     )
 
