@@ -2,16 +2,20 @@
 
 from gateway.trust.fields import changed_fields, field_identities
 from gateway.trust.rules import TrustedRules
+from gateway.trust.seen import SEEN, is_void, without_void_certificates
 from gateway.trust.standing import FieldTrust, Standing, rule_digests, trust_of
 from gateway.trust.targets import uncertified_fields
 
 __all__ = [
+    "SEEN",
     "FieldTrust",
     "Standing",
     "TrustedRules",
     "changed_fields",
     "field_identities",
+    "is_void",
     "rule_digests",
     "trust_of",
     "uncertified_fields",
+    "without_void_certificates",
 ]
