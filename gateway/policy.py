@@ -184,6 +184,14 @@ class Policy:
             return None
         return chosen[0], self.thresholds[chain_name(chain)][name][certified[0]]
 
+    def strictest(self, chain: Chain, name: str) -> Threshold | None:
+        """The threshold of the highest target there is, certified or not; ``None`` where there is none.
+
+        Where nothing can be accepted it decides which answers are worth asking the next tier about, and nothing else.
+        """
+        found = self.thresholds.get(chain_name(chain), {}).get(name, {})
+        return found[max(found)] if found else None
+
     def combiner(self, evidence: Chain, name: str) -> Combiner | None:
         """The combiner for a field once exactly the tiers ``evidence`` have answered."""
         return self.combiners.get(chain_name(evidence), {}).get(name)
