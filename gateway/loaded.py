@@ -64,9 +64,11 @@ class LoadedTask:
 
     @property
     def versions(self) -> dict[str, Any]:
+        filters = self.rules.rules.filters
         return {
             "rules": self.rules.version,
             "generation": self.generation,
+            **({"filters": filters.digest} if filters.filters else {}),
             **{tier: status.version for tier, status in self.models.items()},
             "policy": self.policy_digest,
         }
