@@ -147,7 +147,7 @@ def test_without_a_budget_the_laxer_threshold_of_the_whole_chain_holds(home: Hom
 def test_what_was_really_spent_may_leave_no_budget_and_then_nothing_more_is_accepted(home: Home) -> None:
     class Dear(Scripted):
         async def propose(self, _task: str, tier: TierName, documents: list[Document], *_: object, **__: object):  # type: ignore[no-untyped-def]
-            [output] = await super().propose(task, tier, documents)
+            [output] = await super().propose(_task, tier, documents)
             return [replace(output, work=Work(9.0))]
 
     with opened(home, Dear(0.5)) as (engine, runner):
