@@ -283,9 +283,7 @@ class _Training:
         record.update(self.hooks.report())
         return record
 
-    def _update(
-        self, group: range, position: Progress, filled: float, losses: list[float], progress: tqdm
-    ) -> None:
+    def _update(self, group: range, position: Progress, filled: float, losses: list[float], progress: tqdm) -> None:
         """One step of the optimizer from the batches ``group`` of the epoch, of which each process takes its share;
         ``filled``: how much that is of what was planned."""
         epoch, settings = self.standing.epoch, self.settings
