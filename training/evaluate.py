@@ -86,7 +86,7 @@ def onnx_scorer(
     chooser: WindowChooser | None = None,
     threads: int = 0,
 ) -> Callable[[Path], float]:
-    """Micro F1 (0 to 100) of an ONNX file on ``documents``; ``threads`` of its session, 0: as many as there are cores."""
+    """Micro F1 (0 to 100) of an ONNX file on ``documents``; ``threads`` of its session, 0: one for each core."""
     encodings, windows = _prepare(documents, encoder, task, chooser)
 
     def score(model: Path) -> float:

@@ -21,8 +21,8 @@ SCALED, GHOST, LONGER = "large, rate scaled", "large, rate scaled, ghosts", "lar
 #: "Longer" costs as many epochs more as the batch is larger, so it has fewer seeds.
 FAMILY, SEEDS, LONGER_SEEDS = "conv-4x96", 8, 3
 #: Padded tokens of the small batch, how many times as large the large one is, and examples that are sorted by length
-#: together: more than the large batch has, so that it is the budget that limits both.
-TOKENS, TIMES, POOL = 480, 8, 1024
+#: together: so many large batches that the one which a pool's end cuts short hardly counts.
+TOKENS, TIMES, POOL = 480, 8, 4096
 
 
 def updates_of(lengths: Sequence[int], setting: Setting) -> int:

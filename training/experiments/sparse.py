@@ -20,7 +20,7 @@ from training.experiments.ledger import Row, number
 from training.experiments.material import Material
 from training.experiments.plateau import EPOCHS, LARGER_FAMILY
 from training.experiments.running import Bench, Figures, Setting
-from training.experiments.serving import answer_times
+from training.experiments.serving import answer_times, exported
 from training.experiments.tables import compared, interval, markdown, points, runs, times
 from training.loop import epoch_batches
 from training.losses import hard_loss
@@ -175,7 +175,8 @@ def costs(bench: Bench, setting: Setting) -> Figures:
         packed.updates = dense.updates
         figures["packed_bytes_share"] = round(packed.saved_bytes() / dense.saved_bytes(), 4)
     sparse.hooks.finish(sparse.network)
-    passes = answer_times({"dense": dense.network, "sparse": sparse.network})
+    with exported({"dense": dense.network, "sparse": sparse.network}) as files:
+        passes = answer_times(files)
     figures["latency_ms"] = round(statistics.median(passes["sparse"]), 4)
     figures["latency_times_faster"] = round(
         statistics.median(a / b for a, b in zip(passes["dense"], passes["sparse"], strict=True)), 3

@@ -25,7 +25,7 @@ from training.experiments.material import Material
 from training.experiments.plateau import EPOCHS, LARGER_FAMILY
 from training.experiments.running import Bench, Figures, Setting
 from training.experiments.scoring import EARLY, early_errors
-from training.experiments.serving import answer_times, served_f1
+from training.experiments.serving import answer_times, exported, served_f1
 from training.experiments.tables import compared, difference, interval, markdown, mean_of, points, runs, times
 from training.families import Family
 
@@ -108,12 +108,14 @@ def _job(material: Material, name: str, step: Step, options: Options, seed: int)
             chosen = Selection(step.pruned, KEEP, "high", seed=seed).indices(scores, material.present)
         network, figures = bench.train(setting, chosen)
         figures |= bench.evaluate(network, step.family, known=chosen)
-        passes = answer_times({"student": network})["student"]
+        with exported({"student": network}) as files:
+            passes = answer_times(files)["student"]
+            quality = served_f1(bench, files["student"], step.family, chosen)
         return {
             **figures,
             "scoring_cpu_seconds": round(spent, 2),
             "latency_ms": round(statistics.median(passes), 4),
-            "served_f1": round(served_f1(bench, network, step.family, chosen), 4),
+            "served_f1": round(quality, 4),
         }
 
     settings = {**setting.describe(), "pruned": step.pruned, "keep": KEEP}
