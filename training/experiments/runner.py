@@ -53,7 +53,8 @@ class Plan:
             f"  {variant:48} {len(items):3} runs, about {words(sum(items))}" for variant, items in by_variant.items()
         ]
         whole = sum(map(sum, by_variant.values()))
-        head = f"{self.experiment} on {self.task}: {self.total - len(self.left) - len(self.waiting)} of {self.total} runs are done"
+        done = self.total - len(self.left) - len(self.waiting)
+        head = f"{self.experiment} on {self.task}: {done} of {self.total} runs are done"
         return "\n".join([head, *lines, f"  all together about {words(whole)} of one core's time, from timed batches"])
 
 
