@@ -271,7 +271,7 @@ def _verdict(lost: dict[str, bool] | None) -> str:
     """The smallest of the losses asked about that is not exceeded."""
     if lost is None:
         return ""
-    return next((f"{limit:g}" for limit in LIMITS if lost[str(limit)]), "not shown")
+    return next((f"{limit:g}" for limit in LIMITS if lost[f"{limit:g}"]), "not shown")
 
 
 def _share(value: float | None) -> str:

@@ -53,8 +53,11 @@ def difference(rows: Sequence[Row], variant: str, reference: str) -> dict[str, A
     whole = crossed(counts.get(variant, {}), counts.get(reference, {})) or plain
     if lost(rows, variant) or lost(rows, reference):
         plain, whole = plain.without_interval(), whole.without_interval()
-    found: dict[str, Any] = {**whole.as_json(), "above": whole.above, "equal": whole.within()}
+    # One seed's interval is over documents alone, and no verdict follows from it.
+    enough = plain.pairs > 1
+    found: dict[str, Any] = {**whole.as_json(), "above": enough and whole.above, "equal": enough and whole.within()}
     found["mean"] = round(plain.mean, 4)
+    found["lost_at_most"] = {f"{limit:g}": enough and whole.lost_at_most(limit) for limit in LOSSES}
     found["over_seeds"] = {"low": plain.as_json()["low"], "high": plain.as_json()["high"], "equal": plain.within()}
     return found
 
@@ -96,8 +99,7 @@ def compared(rows: Sequence[Row], reference: str) -> dict[str, Any]:
                 apart_from["pooled"] = [round(edge, 4) for edge in by_pool[variant]]
             found["f1_difference"] = apart_from
             found["equal_within_0.3"] = apart_from["equal"]
-            low = apart_from["low"]
-            found["lost_at_most"] = {str(points): low is not None and low >= -points for points in LOSSES}
+            found["lost_at_most"] = apart_from["lost_at_most"]
         for column, cost in costs.items():
             ratio = _ratio(cost.get(variant, {}), cost.get(reference, {}))
             if ratio is not None:

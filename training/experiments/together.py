@@ -24,7 +24,7 @@ from training.experiments.ledger import Row
 from training.experiments.material import Material
 from training.experiments.plateau import EPOCHS, LARGER_FAMILY
 from training.experiments.running import Bench, Figures, Setting
-from training.experiments.scoring import EARLY, early_errors
+from training.experiments.scoring import early_epochs, early_errors
 from training.experiments.serving import answer_times, exported, served_f1
 from training.experiments.tables import compared, difference, interval, markdown, mean_of, points, runs, times
 from training.families import Family
@@ -89,7 +89,7 @@ def _job(material: Material, name: str, step: Step, options: Options, seed: int)
         pool=POOL,
     )
     # The first that needs scores makes them for all of its seed.
-    scoring = EARLY if name == PRUNED else 0
+    scoring = early_epochs(setting) if name == PRUNED else 0
 
     def seconds(pace: Pace) -> float:
         tokens, share = tokens_of(material, step.family), KEEP if step.pruned else 1.0

@@ -36,6 +36,13 @@ def test_equal_on_these_documents_is_less_than_equal():
     assert not found["same"]["lost_at_most"]["0.3"]
 
 
+def test_one_seed_shows_nothing():
+    found = compared([judged("base", 0, range(3)), judged("same", 0, range(3))], "base")["same"]
+    assert found["f1_difference"]["low"] == 0
+    assert not found["equal_within_0.3"]
+    assert not any(found["lost_at_most"].values())
+
+
 def test_a_seed_that_diverged_is_counted_and_takes_the_interval_away():
     rows = [row("base", seed, 90.0 + seed / 100) for seed in range(5)]
     rows += [row("wild", seed, 90.0 + seed / 100, undone="2") for seed in range(4)] + [row("wild", 4)]
