@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,19 @@ LENGTH = 16
 def short(*parts: Any) -> str:
     """A digest of anything JSON can hold."""
     return fingerprint(*parts)[:LENGTH]
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, mappings and sets as what JSON can hold, in an order that is the same in every process."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(str, value))
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value
 
 
 def exact(family: Family, loop: LoopSettings) -> str:

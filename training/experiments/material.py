@@ -25,7 +25,7 @@ from gateway.tiers.forms import Forms
 from training.data.align import align
 from training.data.split import group_documents, grouping_fields, make_split
 from training.examples import BEGIN, IGNORE, INSIDE, OUTSIDE, Example, make_examples, token_range
-from training.experiments.digests import code_digest, short
+from training.experiments.digests import code_digest, plain, short
 from training.experiments.plateau import WITHHELD_SEED, WITHHELD_SHARE
 from training.families import Family, student_tokenizer
 from training.families.vocabulary import TOKENIZER
@@ -98,7 +98,7 @@ class Material:
         """A digest of everything here that decides results: task, documents and their labels, base, teacher, code."""
         weights = self.base / "model.safetensors"
         return short(
-            repr(self.task),
+            plain(self.task),
             [[(item.id, item.input_digest, item.labels) for item in part] for part in (self.train, self.development)],
             [self.spans, self.development_spans],
             file_digest(weights) if weights.is_file() else "",

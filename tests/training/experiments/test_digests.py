@@ -1,9 +1,9 @@
 """Runs are named by everything that decides their results, and by nothing else."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from tests.training.experiments.toy import tiny
-from training.experiments.digests import code_digest, exact, meaning
+from training.experiments.digests import code_digest, exact, meaning, plain, short
 from training.experiments.jobs import Options
 from training.experiments.material import load_material
 from training.experiments.running import Setting
@@ -24,6 +24,17 @@ def test_the_code_that_decides_is_there(project_root, tmp_path):
     first = code_digest(("a",), tmp_path)
     (tmp_path / "a" / "c.py").write_text("y = 1\n")
     assert code_digest(("a", "a/c.py"), tmp_path) != first
+
+
+def test_values_are_plain_whatever_the_order_of_sets():
+    @dataclass(frozen=True)
+    class Some:
+        names: frozenset[str]
+        parts: tuple[dict[str, int], ...]
+
+    found = plain(Some(frozenset("zyxwvabc"), ({"a": 1},)))
+    assert found == {"names": sorted("zyxwvabc"), "parts": [{"a": 1}]}
+    assert short(found) == short(plain(Some(frozenset("cbavwxyz"), ({"a": 1},))))
 
 
 def test_everything_but_the_seed_names_a_setting():

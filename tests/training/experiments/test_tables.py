@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gateway.errors import DatasetError
-from training.experiments import batch, cards, pruning
+from training.experiments import batch, cards, labelling, pruning
 from training.experiments.counting import f1_of_counts, packed_counts
 from training.experiments.ledger import COLUMNS
 from training.experiments.tables import compared, equal, runs
@@ -111,3 +111,23 @@ def test_pruning_is_compared_at_equal_share_updates_and_computing():
     assert "beside_random, stratified" in found["combined, 50%, matched updates"]
     assert "beside_equal_compute" not in found["combined, 50%, matched updates"]
     assert summary["primary"]["pairs"] == 3
+
+
+def test_the_noise_scale_says_when_it_is_not_settled():
+    known = {"noise_scale": 900.0, "suggested_batches": 20.0}
+    assert "not settled" in batch.noise({**known, "noise_updates": 120.0})
+    assert "not settled" not in batch.noise({**known, "noise_updates": 400.0})
+
+
+def test_enough_labels_are_judged_by_an_interval():
+    """99 % of everything is reached when the interval of what is left over lies above 0."""
+    rows = [judged("everything", seed, range(0, 200)) for seed in range(3)]
+    for name, wrong in (("random", 260), ("uncertainty", 205)):
+        for seed in range(3):
+            curve = [[0.1, 80.0], [0.3, 90.0]]
+            rows.append({**judged(name, seed, range(0, wrong)), "curve": str(curve)})
+    found = labelling.summarise(rows)["variants"]
+    assert found["uncertainty"]["beside_enough"]["reached"]
+    assert not found["random"]["beside_enough"]["reached"]
+    assert found["uncertainty"]["last_beside_random"]["above"]
+    assert "shown" in labelling.table(labelling.summarise(rows))
