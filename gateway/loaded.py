@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from gateway.document import TIERS, Document, TierName
@@ -16,7 +17,7 @@ from gateway.policy import Policy
 from gateway.task import TaskSpec
 from gateway.tiers.rules.strikes import Strikes
 from gateway.tiers.rules.tier import RulesTier
-from gateway.trust import FieldTrust, TrustedRules, changed_fields, trust_of, uncertified_fields
+from gateway.trust import FieldTrust, TrustedRules, changed_fields, promise_digest, trust_of, uncertified_fields
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,14 @@ class LoadedTask:
     def trusted(self) -> TrustedRules:
         """The rules as the policy may rely on them."""
         return self.proposer or TrustedRules(self.rules, self.trust)
+
+    @cached_property
+    def promise(self) -> str | None:
+        """What tells its promise from another one (:func:`gateway.trust.promise_digest`); ``None`` without a policy.
+
+        Other than ``policy_digest`` it stays the same when a calibration comes to the same decisions.
+        """
+        return None if self.policy is None else promise_digest(self.policy)
 
     @property
     def unavailable(self) -> dict[TierName, str]:
