@@ -22,7 +22,7 @@ from gateway.audit.ledger import Standing
 from gateway.audit.listening import AuditListener
 from gateway.audit.references import References
 from gateway.audit.shift import take
-from gateway.audit.signals import signals_of
+from gateway.audit.signals import comparable, signals_of
 from gateway.audit.store import AuditStore, Correction, Kept, Purpose
 from gateway.audit.terms import Terms
 from gateway.cascade import Extraction
@@ -93,8 +93,12 @@ class Auditor:
             share = self._terms.share_of(task.spec.name)
             if share > 0 and (drawn := draw(extraction, share, self._chance)):
                 self._offer(task, document, extraction, drawn, "audit")
-        if self._terms.shift_share > 0 and self._chance() < self._terms.shift_share:
-            self._seen.append((task, document.text, outcome.extraction))
+        if (
+            self._terms.shift_share > 0
+            and comparable(task.spec, extraction)
+            and self._chance() < self._terms.shift_share
+        ):
+            self._seen.append((task, document.text, extraction))
 
     def _offer(
         self, task: LoadedTask, document: Document, extraction: Extraction, names: tuple[str, ...], purpose: Purpose

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gateway.cascade import Extraction
+from gateway.task import TaskSpec
 
 #: What a reference and the traffic are compared by.
 SIGNALS = (
@@ -100,6 +101,15 @@ def signals_of(text: str, extraction: Extraction, vocabulary: Vocabulary) -> dic
         "unknown-words": _share(vocabulary.unknown_share(part)),
         "rules-found": _share(_rules_found(extraction)),
     }
+
+
+def comparable(task: TaskSpec, extraction: Extraction) -> bool:
+    """Whether an answer can be compared with those of the reference, which were asked for all fields.
+
+    Of some fields, or without the rules, rules find another share whatever the document.
+    """
+    everything = len(extraction.fields) == len(task.fields)
+    return everything and ("rules" in extraction.tiers or "rules" not in task.tiers)
 
 
 def _rules_found(extraction: Extraction) -> float:

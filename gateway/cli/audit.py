@@ -23,6 +23,7 @@ from gateway.cascade import Extraction
 from gateway.cli.agreements import Agreements
 from gateway.cli.main import current_home
 from gateway.cli.session import open_session
+from gateway.document import TierName
 from gateway.engine import Request
 from gateway.errors import DatasetError
 from gateway.evaluation.dataset import LabelledDocument, file_digest, read_dataset
@@ -224,9 +225,10 @@ def reference_command(
     with open_session(home, task) as session:
         agreements = Agreements(session, qualities)
         answered: list[tuple[str, Extraction]] = []
+        # Signals need what rules find, and no other tier.
+        tiers: tuple[TierName, ...] | None = ("rules",) if "rules" in session.task.spec.tiers else None
         for document in _with_progress(chosen):
-            # Signals need what rules find, and no other tier.
-            outcome = session.extract(Request(as_document(document), tiers=("rules",)))
+            outcome = session.extract(Request(as_document(document), tiers=tiers))
             if outcome.filtered is None:  # traffic that filters keep out is not compared either
                 answered.append((document.text, outcome.extraction))
         if agreements.levels:

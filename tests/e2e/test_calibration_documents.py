@@ -116,6 +116,8 @@ def test_answered_documents_that_a_person_labelled_are_calibrated_on(
     done = cascade(home, "calibrate", "notes", "--data", data, "--data", out, "--target", "0.6")
     assert done.exit_code == 0, done.output
     assert documents_of(home) == before + 7
+    less = cascade(home, "calibrate", "notes", "--data", data, "--target", "0.6")
+    assert "7 documents of calibration are not in the data" in less.output
 
 
 def test_what_was_not_drawn_for_calibration_is_not_appended(home: Home, tmp_path: Path) -> None:

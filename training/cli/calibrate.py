@@ -96,8 +96,11 @@ def calibrate(
     unknown = sum(not any(document.id in found for found in split.parts.values()) for document in documents)
     if unknown:
         click.echo(f"{unknown} documents are in no part of split.json and are not used (docs/audit.md)", err=True)
+    chosen = split.select(documents, part)
+    if len(chosen) < len(split.parts[part]):
+        click.echo(f"{len(split.parts[part]) - len(chosen)} documents of {part} are not in the data", err=True)
     if not allow_seen:
-        split.refuse_seen(split.select(documents, part))
+        split.refuse_seen(chosen)
     known = out_of_fold(models / OUT_OF_FOLD, spec, Forms.load(models / "forms.json"), documents)
     parts = Parts.of(split, documents, part, known)
     about = {

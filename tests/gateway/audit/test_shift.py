@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,12 @@ from gateway.audit.database import Database
 from gateway.audit.evidence import Alarm, log_entry_share
 from gateway.audit.reference import Reference, reference_of
 from gateway.audit.shift import Shift, shift_standings, take
-from gateway.audit.signals import SIGNALS, Vocabulary, signals_of
+from gateway.audit.signals import SIGNALS, Vocabulary, comparable, signals_of
 from gateway.cascade import Evidence as FieldEvidence
 from gateway.cascade import Extraction, FieldResult
 from gateway.document import Candidate
 from gateway.errors import PolicyError
+from gateway.task import FieldSpec, TaskSpec
 
 FOUND = (Candidate("9.00", "9.00", "9.00", ((0, 4),), 0.9, "total/x"),)
 
@@ -134,6 +136,18 @@ def test_signals_of_a_text_and_its_answer() -> None:
     assert signals["rules-found"] == 0
     # Thresholds were chosen on the reference's documents: what they decide must not be compared.
     assert signals_of("Total 9.00\nKäse", extraction("review", 0.3), vocabulary) == signals
+
+
+def test_only_answers_to_requests_for_all_fields_that_rules_took_part_in_are_compared() -> None:
+    fields = {"total": FieldSpec("total", "money"), "shop": FieldSpec("shop", "text")}
+    one, both = (
+        extraction(),
+        Extraction(dict.fromkeys(fields, extraction().fields["total"]), "complete", (), (), {}, {}),
+    )
+    ruled = replace(both, tiers=("rules", "student"))
+    task = TaskSpec("bills", fields)
+    assert [comparable(task, answer) for answer in (one, both, ruled)] == [False, False, True]
+    assert comparable(TaskSpec("bills", fields, tiers=("student",)), both)
 
 
 @given(st.text(max_size=200))
