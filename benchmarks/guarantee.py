@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -40,18 +41,30 @@ def simulation(found: dict[str, Any]) -> str:
                 f"{row['target']:g}",
                 str(row["calibration"]),
                 f"{certified['broken']} of {certified['repeats']}",
+                f"{certified['broken']} of {certified['certified']}",
                 f"{naive['broken']} of {naive['repeats']}",
                 _percent(certified["certified"] / certified["repeats"]),
                 f"{certified['cost']:.2f}",
                 "–" if hindsight is None else f"{hindsight['cost']:.2f}",
             ]
         )
-    header = ["probabilities", "target", "labels", "broken", "broken, untested", "certified, %", "cost", "in hindsight"]
+    header = [
+        "probabilities",
+        "target",
+        "labels",
+        "broken",
+        "of certified",
+        "broken, untested",
+        "certified, %",
+        "cost",
+        "in hindsight",
+    ]
     return (
         "**Simulated tiers with known error rates.** How often the threshold that was certified breaks its target in"
-        " the whole\npopulation (at most 5 % are allowed), and the one that just looked good enough; how often anything"
-        " is certified; and the\nmean cost (a field left in review costs as much as the large tier) beside that of the"
-        " best single threshold in hindsight.\n\n" + _table(header, rows) + f"\n\n`{found['command']}`"
+        " the whole\npopulation: of all repeats, of which at most 5 % may, and of those where anything was certified."
+        " How often the one\nbreaks it that just looked good enough; how often anything is certified; and the mean cost"
+        " (a field left in review\ncosts as much as the large tier) beside that of the best single threshold in"
+        " hindsight.\n\n" + _table(header, rows) + f"\n\n`{found['command']}`"
     )
 
 
@@ -112,6 +125,59 @@ def combiners(found: dict[str, Any]) -> str:
     )
 
 
+def _charts(name: str) -> list[tuple[str, str, list[dict[str, str]]]]:
+    """Task, part and lines of every committed chart, which ``cascade eval --charts`` writes."""
+    found = []
+    for path in sorted((RESULTS / "charts").glob(f"*/*/{name}.csv")):
+        with path.open(encoding="utf-8") as stream:
+            found.append((path.parent.parent.name, path.parent.name, list(csv.DictReader(stream))))
+    return found
+
+
+def curves() -> str:
+    """What each target costs and brings beside the single tiers and the oracle (``cascade eval --charts``)."""
+    rows = []
+    for task, part, lines in _charts("curve"):
+        for line in lines:
+            if line["kind"] == "threshold":
+                continue
+            name = f"quality {line['name']}" if line["kind"] == "target" else line["name"]
+            shares = ("cost", "student_share", "large_share", "accepted_share", "selective_error", "right_share")
+            certified = {"true": "yes", "false": "no"}[line["certified"]] if line["kind"] == "target" else ""
+            rows.append([task, part, name, certified, *(_percent(_number(line[share])) for share in shares)])
+    if not rows:
+        return ""
+    header = ["task", "part", "way", "certified", "cost", "student", "large", "accepted", "error", "right"]
+    return (
+        "**Cost and quality.** Each tier alone, the cascade at each quality asked for (certified: for every field), and"
+        " the oracle, which takes\neach field from the cheapest tier that is right. In per cent: cost as a share of the"
+        " large tier on every document; documents that\nreached the tiers; answers accepted; wrong among accepted"
+        " values; answers whose best candidate is right, accepted or not.\n\n" + _table(header, rows)
+    )
+
+
+def reliability() -> str:
+    """How probabilities came true before and after combining (``cascade eval --charts``)."""
+    rows = []
+    for task, part, lines in _charts("reliability"):
+        for name in dict.fromkeys(line["name"] for line in lines):
+            line = next(line for line in lines if line["name"] == name)
+            figures = (line[figure] for figure in ("error", "brier", "log_loss", "answers"))
+            rows.append([task, part, name, *figures])
+    if not rows:
+        return ""
+    return (
+        "**Probabilities.** How the probability of the best value came true: each tier's own score, what the combiner"
+        " makes of it, and of all\ntiers together. `error` is the expected calibration error in ten bins of equal"
+        " count (biased upwards where answers are few).\n\n"
+        + _table(["task", "part", "probability", "error", "Brier", "log loss", "answers"], rows)
+    )
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None
+
+
 def render() -> str:
     """All that has been measured; what has not is left out."""
     parts = {
@@ -122,4 +188,5 @@ def render() -> str:
         "escalation-requests.json": escalation,
         "combiners.json": combiners,
     }
-    return "\n\n".join(write(found) for name, write in parts.items() if (found := _load(name)) is not None)
+    pages = [write(found) for name, write in parts.items() if (found := _load(name)) is not None]
+    return "\n\n".join(page for page in [*pages, curves(), reliability()] if page)

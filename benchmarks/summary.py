@@ -187,6 +187,29 @@ def unlabelled() -> str:
     )
 
 
+def other_task(name: str) -> str:
+    """The cascade on new groups of another task, in a sentence."""
+    path = RESULTS / f"eval-{name}-validation-unseen.json"
+    if not path.is_file():
+        return ""
+    report = load(path.name)
+    systems, compared = report["systems"], report["comparison"]
+    scores = ", ".join(
+        f"{system} {percent(systems[system]['scores']['normalised']['micro']['f1'])}"
+        for system in SYSTEMS
+        if systems[system]["available"]
+    )
+    decisions = systems["cascade"]["decisions"]
+    wrong = decisions["accepted_present"]
+    return (
+        f"**{name}**, {report['data']['documents']} documents of new groups: normalised F1 {scores}."
+        f" p = {between(compared['p'])} %, cost {between(compared['cost_of_always_large'])} % of always asking the"
+        f" large tier; {percent(decisions['share_accepted'])} % of answers accepted, {percent(wrong['error'])} % of the"
+        f" values among them wrong ({wrong['errors']} of {wrong['judged']}). [docs/tasks.md](docs/tasks.md) has all"
+        " tasks."
+    )
+
+
 def render() -> str:
     """The text between the markers."""
     blocks = [together([load(f"eval-{part}.json") for part in PARTS])]
@@ -204,7 +227,7 @@ def render() -> str:
         f" differences of about 2 points, so claim no more. Measured on {hardware['cpu']}, {hardware['cores']} cores."
     )
     seconds = load("fresh-clone.json")["seconds"]
-    blocks += [tiers(), unlabelled(), oracle()]
+    blocks += [tiers(), unlabelled(), *(other_task(name) for name in tasks.TASKS[1:]), oracle()]
     blocks.insert(
         -1, f"From a fresh clone to the first extraction: {seconds:.0f} s (`python benchmarks/fresh_clone.py`)."
     )

@@ -3,6 +3,10 @@
 A :class:`Run` is told what each tier proposed and says which tier to ask next; whoever drives it (the service, the
 command line, an evaluation) does the asking. Each field goes its own way: it is accepted at the first tier whose
 evidence makes it probable enough for the quality asked for, and is in review when no allowed tier could.
+
+Which tiers take part is settled before the first is asked, and every field is decided at the threshold of that chain
+alone. A tier that was to be asked and gives no answer changes no threshold: what its chain accepted before stays
+accepted, and what was still open is not accepted any more (``docs/guarantee.md``).
 """
 
 from __future__ import annotations
@@ -109,24 +113,6 @@ class Extraction:
         return {escalation.field: escalation.to_tier for escalation in self.escalations}
 
 
-def _together(before: Work | None, now: Work) -> Work:
-    if before is None:
-        return now
-    return Work(
-        before.cpu_seconds + now.cpu_seconds,
-        before.wall_seconds + now.wall_seconds,
-        before.tokens + now.tokens,
-        max(before.batch_size, now.batch_size),
-        before.prompt_tokens + now.prompt_tokens,
-        before.completion_tokens + now.completion_tokens,
-        before.amount + now.amount,
-        before.estimated or now.estimated,
-        max(before.unread, now.unread),
-        before.gpu_seconds + now.gpu_seconds,
-        before.overhead_seconds + now.overhead_seconds,
-    )
-
-
 @dataclass
 class _FieldRun:
     """What is known of one field so far."""
@@ -140,6 +126,8 @@ class _FieldRun:
     guarantee: Guarantee = None
     reason: Reason = "nothing-found"
     chosen: tuple[float, Threshold] | None = None
+    #: A tier of the chain gave no answer while the field was open: no certificate covers what the others say.
+    broken: bool = False
     decisions: list[Decision] = field(default_factory=list)
     #: Tiers that did not try everything: what they found alone is not accepted.
     timed_out: set[TierName] = field(default_factory=set)
@@ -171,7 +159,7 @@ class Run:
             guarantee.
         not_trusted: a field to the tiers whose current version the policy has not measured; they are asked, and what
             they find is shown where nobody else found anything, but they decide nothing.
-        unavailable: tiers that cannot be asked, and why.
+        unavailable: tiers that are known beforehand not to answer, and why; the others are a chain of their own.
         strict: raise instead of answering in review what cannot be certified.
         doubted: fields whose promised quality is in doubt; they are accepted as for the next stricter target.
 
@@ -197,7 +185,7 @@ class Run:
         self._policy = policy or Policy(task.name)
         self._doubted = doubted
         self._quality = task.qualities(quality)
-        self._alone = alone and len(tiers) == 1
+        self._alone = alone and len(tiers) <= 1
         # An author's word is no certificate: it does not serve where one was asked for, unless the task says so.
         allowed = task.author_rules == "always" or (task.author_rules == "unless-quality" and quality is None)
         self._authors_count = allowed and not strict
@@ -230,10 +218,7 @@ class Run:
         return tuple(name for name, run in self._fields.items() if run.open)
 
     def next_tier(self) -> TierName | None:
-        """The tier to ask now, or ``None`` when all is said.
-
-        A tier is named a second time when another's failure reopened a field that it was not asked for.
-        """
+        """The tier to ask now, each at most once, or ``None`` when all is said."""
         runs = self._fields.values()
         for tier in self._tiers:
             for run in runs:
@@ -249,9 +234,8 @@ class Run:
         """Take what ``tier`` proposed for the open fields and decide on them."""
         if tier != self.next_tier():
             raise ValueError(f"{tier} was not asked")
-        if tier not in self._asked:
-            self._asked.append(tier)
-        self._work[tier] = _together(self._work.get(tier), output.work)
+        self._asked.append(tier)
+        self._work[tier] = output.work
         for name in self._unasked(tier):
             run = self._fields[name]
             if run.answers:
@@ -274,29 +258,31 @@ class Run:
             run.note(tier, answered=True)
 
     def fail(self, tier: TierName, why: str) -> None:
-        """``tier`` could not answer: decide again as a cascade without it, which has thresholds of its own."""
+        """``tier`` was to be asked and could not answer; see :meth:`skip`."""
         self._unavailable[tier] = why
         self.skip(tier)
 
     def skip(self, tier: TierName) -> None:
-        """``tier`` shall not be asked (the budget forbids it): decide again as a cascade without it.
+        """``tier`` was to be asked and is not (what was spent leaves no budget for it).
 
-        The fields come out as if it had never been allowed; those it has answered already keep its answer.
+        Fields that were accepted before keep their answer: the whole chain would have given the same. Those that are
+        open and counted on ``tier`` are not accepted any more: by another chain's threshold only the documents that
+        were hard for this one would be decided, and nobody has tested that. Further tiers are asked as for a field
+        without a certificate, for the answer that is shown in review.
         """
         self._tiers.remove(tier)
-        for name, run in self._fields.items():
-            if tier not in run.answers:
-                run.chain = tuple(other for other in run.chain if other != tier)
-                self._decide(name, from_start=True)
+        for run in self._fields.values():
+            if run.open and tier in run.chain and tier not in run.answers:
+                run.broken = True
                 run.note(tier, answered=False)
 
-    def _decide(self, name: str, *, from_start: bool = False) -> None:
-        """Accept, or leave open; ``from_start`` goes through the stages again: a changed chain has other thresholds."""
+    def _decide(self, name: str) -> None:
+        """Accept, or leave open, on what the tiers that were asked so far have answered."""
         run = self._fields[name]
         answered = tuple(tier for tier in run.chain if tier in run.answers)
-        run.accepted, run.guarantee, run.open = False, None, True
         if self._alone:
-            run.best, run.confidence, _ = self._best(name, run, answered)
+            run.best, probability, _ = self._best(name, run, answered)
+            run.confidence = max(probability, 0.0)
             if run.best is None:
                 run.best, run.confidence = self._untrusted(run)
             grounded = run.best is not None and all(item.grounded for item in run.best.candidates)
@@ -304,22 +290,23 @@ class Run:
             return
         choose = self._policy.stricter if name in self._doubted else self._policy.threshold
         run.chosen = chosen = choose(run.chain, name, self._quality[name])
-        # Where nothing that was measured speaks for the rules, their author may.
-        unmeasured = "rules" not in run.chain or (chosen is None and not run.unmeasured)
-        if unmeasured and self._take_authors_word(name, run):
+        if self._author_first(run) and self._take_authors_word(name, run):
             return
-        first = min(1, len(answered)) if from_start else len(answered)
-        proposed = 0
-        for stage in range(first, len(answered) + 1):
-            run.best, run.confidence, proposed = self._best(name, run, answered[:stage])
-            if (
-                stage
-                and chosen is not None
-                and run.best is not None
-                and chosen[1].settles(run.confidence, present=run.best.present)
-            ):
-                self._settle(run, *chosen)
-                return
+        run.best, probability, proposed = self._best(name, run, answered)
+        run.confidence = max(probability, 0.0)
+        # Where nothing can be accepted, the strictest threshold there is still says when to stop asking.
+        threshold = chosen[1] if chosen else self._policy.strictest(run.chain, name)
+        if (
+            answered
+            and threshold is not None
+            and run.best is not None
+            and threshold.settles(probability, present=run.best.present)
+        ):
+            # Without a certificate a threshold only stops the escalation; the answer stays in review.
+            run.open = False
+            if chosen is not None and not run.broken and threshold.accepts(probability, present=run.best.present):
+                run.accepted, run.guarantee = True, chosen[0]
+            return
         if not answered:
             run.reason = "not-trusted"
         elif run.best is None:
@@ -330,21 +317,26 @@ class Run:
             run.best, run.confidence = self._untrusted(run)
 
     @staticmethod
-    def _settle(run: _FieldRun, target: float, threshold: Threshold) -> None:
-        # An uncertified threshold only stops the escalation; the answer stays in review.
-        run.open = False
-        run.accepted = threshold.certified
-        run.guarantee = target if threshold.certified else None
+    def _author_first(run: _FieldRun) -> bool:
+        """Whether an author's word is taken before the tiers are asked.
+
+        A chain with a certificate comes first: it was tested on all documents, and not on those that an author's rule
+        leaves over. Where nothing that was measured can accept anything, the author need not wait.
+        """
+        if run.chosen is not None and (run.chosen[1].certified or run.chosen[1].absent is not None):
+            return False
+        return "rules" not in run.chain or (run.chosen is None and not run.unmeasured)
 
     def _best(self, name: str, run: _FieldRun, evidence: Chain) -> tuple[Answer | None, float, int]:
-        """The most probable answer given the evidence, its probability, and how many first choices differ."""
+        """The most probable answer given the evidence, its probability (below 0 where no threshold may accept it), and
+        how many first choices differ."""
         trusted = {tier: run.answers[tier] for tier in evidence}
         combiner = self._policy.combiner(evidence, name) if evidence else None
         absence = self._policy.absence_combiner(evidence, name) if evidence else None
         kind = self._task.fields[name].type
         best, probability = most_probable(trusted, combiner, kind, options=self._task.options, absence=absence)
         first_choices = {answers[0].key for answers in trusted.values() if answers}
-        return best, max(probability, 0.0), len(first_choices)
+        return best, probability, len(first_choices)
 
     @staticmethod
     def _untrusted(run: _FieldRun) -> tuple[Answer | None, float]:
@@ -362,7 +354,7 @@ class Run:
         return True
 
     def _conclude(self, name: str, run: _FieldRun) -> None:
-        """Beside measured rules an author's word comes last: what it accepts takes no answer from a certificate."""
+        """Beside what is measured an author's word comes last: what it accepts takes no answer from a certificate."""
         if run.accepted or run.author is None or (run.best is not None and run.best.key != run.author[0].key):
             return
         if self._take_authors_word(name, run):

@@ -155,14 +155,14 @@ def most_probable(
     best scored.
 
     With an ``absence`` combiner :data:`ABSENT` is one of the answers. Serving and calibration both choose by this
-    function: a threshold is certified for the choice it makes. An answer that does not stand in the text is as
-    probable as nothing, 0. Nothing known is ``(None, -1)``.
+    function: a threshold is certified for the choice it makes. An answer that does not stand in the text is shown where
+    there is no other, with a probability of −1, which no threshold accepts. Nothing known is ``(None, -1)``.
     """
     best: Answer | None = None
     highest = -1.0
     for answer in nominees(answers, kind, options=options).values():
         if not _grounded(answer):
-            probability = 0.0
+            probability = -1.0
         elif combiner is None:
             probability = answer.score
         else:

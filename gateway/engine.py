@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from gateway.admission import admit, over
 from gateway.cascade import Extraction, Run
 from gateway.cost import Cost, cost_of, expected_amount
 from gateway.document import Document, TierName, TierOutput
@@ -17,6 +18,7 @@ from gateway.home import Home
 from gateway.inference.base import Inference, TierStatus
 from gateway.inference.batching import BUSY, FULL
 from gateway.loaded import LoadedTask, link, read_task
+from gateway.outages import Outages
 from gateway.telemetry.spans import traced
 
 if TYPE_CHECKING:
@@ -42,11 +44,11 @@ class Request:
     """One document to extract from, and on what terms.
 
     ``None`` means the task's default. ``tiers`` are the tiers allowed; with ``alone`` the only one of them accepts
-    whatever it finds. ``budget`` is the most money the request may cost; a tier that is expected to exceed it is not
-    asked. ``deadline`` is in seconds from the start: a tier that has not answered by then is given up, as if it were
-    unavailable. With ``refusable`` the request is refused while the student's queue is full; otherwise it is answered
-    without the student. ``most_before`` makes it give way: it is refused while a model it needs has more than so many
-    requests before it.
+    whatever it finds. ``budget`` is the most money the request may cost; a tier that is expected to exceed it is left
+    out from the start. ``deadline`` is in seconds from the start: a tier that cannot answer by then is left out, and
+    one that has not is given up. With ``refusable`` the request is refused while the student's queue is full; otherwise
+    it is answered without the student. ``most_before`` makes it give way: it is refused while a model it needs has more
+    than so many requests before it. ``in_doubt`` are fields whose answers state no guarantee for the time being.
     """
 
     document: Document
@@ -59,6 +61,7 @@ class Request:
     deadline: float | None = None
     refusable: bool = False
     most_before: int | None = None
+    in_doubt: frozenset[str] = frozenset()
 
 
 class Following(Protocol):
@@ -94,6 +97,7 @@ class Engine:
         #: whoever watches that (:mod:`gateway.audit`).
         self.doubted: Callable[[str], frozenset[str]] = lambda _task: frozenset()
         self._accounting: Accounting | None = None
+        self._outages = Outages()
 
     @classmethod
     async def open(cls, home: Home, inference: Inference, names: list[str] | None = None) -> Engine:
@@ -160,20 +164,31 @@ class Engine:
             self._refuse_for(self._inference.full_for("student"))
         fields = spec.check_fields(request.fields)
         filtered = task.filter(request.document)
+        doubted = self.doubted(spec.name)
+        allowed = spec.tiers if request.tiers is None else request.tiers
+        admission = admit(
+            allowed,
+            len(request.document.text),
+            prices=spec.prices,
+            estimates=task.policy.estimates if task.policy else {},
+            out={**self._outages.known(spec.name), **task.unavailable},
+            budget=request.budget,
+            deadline=request.deadline,
+        )
         run = Run(
             spec,
             task.policy,
             fields=fields,
             quality=request.quality,
-            tiers=spec.tiers if request.tiers is None else request.tiers,
-            alone=request.alone,
+            tiers=[tier for tier in allowed if tier not in admission.over_budget],
+            alone=request.alone and len(allowed) == 1,
             not_trusted=task.not_trusted,
-            unavailable=None if filtered else task.unavailable,
+            unavailable=None if filtered else admission.unavailable,
             strict=request.strict_quality,
-            doubted=self.doubted(spec.name),
+            doubted=doubted,
         )
         timing: dict[str, float] = {}
-        not_asked: dict[TierName, str] = {}
+        not_asked = {} if filtered else dict(admission.over_budget)
         while filtered is None and (tier := run.next_tier()) is not None:
             if request.budget is not None and (why := self._over_budget(task, run.result(), tier, request)):
                 run.skip(tier)
@@ -195,14 +210,26 @@ class Engine:
                     self._refuse_for(error.retry_after or _ASK_AGAIN_SECONDS)
                 if request.most_before is not None and error.detail in (BUSY, FULL):
                     raise Overloaded(error.message, retry_after=error.retry_after or _ASK_AGAIN_SECONDS) from error
+                self._outages.failed(spec.name, tier, error)
                 run.fail(tier, error.message)
             else:
+                self._outages.answered(spec.name, tier)
                 run.absorb(tier, output)
             timing[tier] = timing.get(tier, 0.0) + time.perf_counter() - asked
         extraction = run.result()
         cost = self._cost(task, extraction, request, self._accounting, filtered=filtered is not None)
         timing["total"] = time.perf_counter() - started
-        return Outcome(spec.name, request.document.id, extraction, cost, timing, task.versions, filtered, not_asked)
+        return Outcome(
+            spec.name,
+            request.document.id,
+            extraction,
+            cost,
+            timing,
+            task.versions,
+            filtered,
+            not_asked,
+            frozenset(fields) & (doubted | request.in_doubt),
+        )
 
     @staticmethod
     def _may_need_student(task: LoadedTask, request: Request) -> bool:
@@ -272,7 +299,8 @@ class Engine:
         return cost(extraction.work, len(request.document.text), task.spec.prices, estimates, filtered=filtered)
 
     def _over_budget(self, task: LoadedTask, so_far: Extraction, tier: TierName, request: Request) -> str | None:
-        """Why asking ``tier`` is expected to cost more than the request may; ``None`` where it is not."""
+        """Why asking ``tier``, after what was really spent, is expected to cost more than the request may; ``None``
+        where it is not."""
         estimates = task.policy.estimates if task.policy else {}
         expected = expected_amount(tier, len(request.document.text), task.spec.prices, estimates)
         if expected is None or request.budget is None:
@@ -280,7 +308,7 @@ class Engine:
         spent = self._cost(task, so_far, request).amount
         if spent + expected <= request.budget:
             return None
-        return f"expected to cost {expected:.3g}, with {spent:.3g} spent of a budget of {request.budget:.3g}"
+        return over(expected, spent, request.budget)
 
     async def model_status(self, name: str) -> Mapping[TierName, TierStatus]:
         """The state of a task's model tiers now, which may differ from the one it was loaded with.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.cascade import Evidence, Extraction, FieldResult
+from gateway.cascade import AUTHOR, Evidence, Extraction, FieldResult
 from gateway.cost import Cost
 from gateway.document import Candidate, TierName
 
@@ -25,7 +25,8 @@ class Outcome:
 
     ``timing`` holds wall seconds by tier and ``total``; ``versions`` digests by part. ``filtered`` is set when no tier
     was asked because a filter told the document apart; ``not_asked`` says which tiers the request's budget kept from
-    being asked, and why.
+    being asked, and why. ``doubted`` are the fields whose promised quality is in doubt: what they promised stands in
+    the extraction, for those who audit it, and not in the answer.
     """
 
     task: str
@@ -36,6 +37,7 @@ class Outcome:
     versions: Mapping[str, Any]
     filtered: Filtered | None = None
     not_asked: Mapping[TierName, str] = field(default_factory=dict)
+    doubted: frozenset[str] = frozenset()
 
     def as_json(self, *, explain: bool = False) -> dict[str, Any]:
         """The answer; with ``explain`` also the work behind its cost, and for each field what every tier proposed and
@@ -45,7 +47,9 @@ class Outcome:
             "id": self.document_id,
             "task": self.task,
             "status": extraction.status,
-            "fields": {name: _field_json(result) for name, result in extraction.fields.items()},
+            "fields": {
+                name: _field_json(result, doubted=name in self.doubted) for name, result in extraction.fields.items()
+            },
             "tiers": list(extraction.tiers),
             "escalated": extraction.escalated,
             "cost": _cost_json(self.cost),
@@ -132,13 +136,14 @@ def _candidate_json(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def _field_json(result: FieldResult) -> dict[str, Any]:
+def _field_json(result: FieldResult, *, doubted: bool) -> dict[str, Any]:
     judged = {
         "state": result.state,
         "present": result.present,
         "tier": result.tier,
         "confidence": round(result.confidence, 6),
-        "guarantee": result.guarantee,
+        "guarantee": None if doubted and result.guarantee != AUTHOR else result.guarantee,
+        **({"doubted": True} if doubted else {}),
     }
     if result.many:
         return {**judged, "items": [_candidate_json(candidate) for candidate in result.candidates]}

@@ -17,7 +17,17 @@ from gateway.policy import Policy
 from gateway.task import TaskSpec
 from gateway.tiers.rules.strikes import Strikes
 from gateway.tiers.rules.tier import RulesTier
-from gateway.trust import FieldTrust, TrustedRules, changed_fields, promise_digest, trust_of, uncertified_fields
+from gateway.trust import (
+    SEEN,
+    FieldTrust,
+    TrustedRules,
+    changed_fields,
+    is_void,
+    promise_digest,
+    trust_of,
+    uncertified_fields,
+    without_void_certificates,
+)
 
 
 @dataclass(frozen=True)
@@ -64,9 +74,11 @@ class LoadedTask:
 
     @property
     def versions(self) -> dict[str, Any]:
+        filters = self.rules.rules.filters
         return {
             "rules": self.rules.version,
             "generation": self.generation,
+            **({"filters": filters.digest} if filters.filters else {}),
             **{tier: status.version for tier, status in self.models.items()},
             "policy": self.policy_digest,
         }
@@ -151,6 +163,8 @@ def link(task: LoadedTask, models: Mapping[TierName, TierStatus]) -> LoadedTask:
     problems += [_staleness(tier, models[tier], policy) for tier in sorted(stale)]
     not_trusted: dict[str, frozenset[TierName]] = {}
     if policy is not None:
+        if is_void(policy):
+            problems.append(SEEN)
         changed = changed_fields(task.spec, policy)
         problems += changed_field_notes(task.spec, policy).values()
         for name in task.spec.fields:
@@ -197,7 +211,7 @@ def _load_policy(home: Home, spec: TaskSpec, problems: list[str]) -> tuple[Polic
     if policy.task != spec.name:
         problems.append(f'{path}: belongs to task "{policy.task}"')
         return None, None
-    return policy, file_digest(path)
+    return without_void_certificates(policy), file_digest(path)
 
 
 def _stale(policy: Policy | None, models: Mapping[TierName, TierStatus]) -> frozenset[TierName]:

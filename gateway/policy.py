@@ -66,11 +66,12 @@ class Threshold:
     """The accept threshold of one field, chain and target, with its evidence.
 
     ``accepted`` of ``documents`` calibration documents passed it, ``errors`` of them wrong; ``bound`` is the upper
-    Clopper-Pearson bound on the error among accepted. ``certified`` is false when no threshold passed the test; the
-    value is then only used to decide about escalation, and answers stay in review. ``labels_needed`` estimates how
-    many labels would certify it. ``absent`` is the threshold for accepting that the field is absent; without it that
-    is never accepted. ``steer`` stands beside one that is not certified: an answer at least as probable is not worth
-    asking the next tier about (without it, ``value`` decides that).
+    Clopper-Pearson bound on the error among accepted. ``certified`` is false when no threshold for values passed the
+    test; the value is then only used to decide about escalation, and values stay in review. ``labels_needed`` estimates
+    how many labels would certify it. ``absent`` is the certified threshold for accepting that the field is absent,
+    which there may be without one for values; without it that is never accepted. ``steer`` stands beside one that is
+    not certified: an answer at least as probable is not worth asking the next tier about (without it, ``value`` decides
+    that).
     """
 
     value: float
@@ -85,15 +86,14 @@ class Threshold:
 
     def settles(self, probability: float, *, present: bool) -> bool:
         """Whether no further tier is asked about an answer of this probability and kind."""
-        if self.certified or self.steer is None:
-            return self.accepts(probability, present=present)
-        return present and probability >= self.steer
+        if not present:
+            return self.absent is not None and probability >= self.absent.value
+        wanted = self.value if self.certified or self.steer is None else self.steer
+        return probability >= wanted
 
     def accepts(self, probability: float, *, present: bool) -> bool:
-        """Whether an answer of this probability and kind passes."""
-        if present:
-            return probability >= self.value
-        return self.absent is not None and probability >= self.absent.value
+        """Whether an answer of this probability and kind is accepted."""
+        return (self.certified or not present) and self.settles(probability, present=present)
 
 
 @dataclass(frozen=True)
@@ -183,6 +183,14 @@ class Policy:
         if chosen is None or not certified:
             return None
         return chosen[0], self.thresholds[chain_name(chain)][name][certified[0]]
+
+    def strictest(self, chain: Chain, name: str) -> Threshold | None:
+        """The threshold of the highest target there is, certified or not; ``None`` where there is none.
+
+        Where nothing can be accepted it decides which answers are worth asking the next tier about, and nothing else.
+        """
+        found = self.thresholds.get(chain_name(chain), {}).get(name, {})
+        return found[max(found)] if found else None
 
     def combiner(self, evidence: Chain, name: str) -> Combiner | None:
         """The combiner for a field once exactly the tiers ``evidence`` have answered."""

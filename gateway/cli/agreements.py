@@ -13,7 +13,7 @@ from gateway.errors import DatasetError, TierUnavailable
 from gateway.evaluation.dataset import LabelledDocument
 from gateway.evaluation.metrics import expected_values, is_right
 from gateway.evaluation.systems import as_document
-from gateway.policy import Chain
+from gateway.policy import Chain, chain_name
 
 
 class Agreements:
@@ -49,10 +49,11 @@ class Agreements:
         task = self._session.task
         if task.policy is None or "large" not in task.models or {*task.unavailable, *task.stale_models} & {"large"}:
             return ()
-        certified = task.policy.targets(chain, name)
-        # A target is served by the least certified one that is as strict.
-        served = [next((one for one in certified if one >= asked - 1e-9), None) for asked in qualities or certified]
-        return tuple(sorted({one for one in served if one is not None}))
+        known = task.policy.thresholds.get(chain_name(chain), {}).get(name, {})
+        served = [task.policy.threshold(chain, name, asked) for asked in qualities or sorted(known)]
+        # A target may be certified for absence alone.
+        accepting = {one[0] for one in served if one and (one[1].certified or one[1].absent is not None)}
+        return tuple(sorted(accepting))
 
     def observe(self, document: LabelledDocument) -> None:
         """Answer a document at every level's target, and ask the large tier about what was accepted.

@@ -16,7 +16,7 @@ from gateway.cli.extract import QUALITY
 from gateway.cli.main import current_home
 from gateway.cli.session import Session, open_session
 from gateway.engine import LoadedTask
-from gateway.errors import InvalidRequest
+from gateway.errors import InvalidRequest, PolicyError
 from gateway.evaluation.bootstrap import GroupBootstrap
 from gateway.evaluation.charts import default_directory, recorded, write_charts
 from gateway.evaluation.dataset import file_digest
@@ -77,7 +77,8 @@ def evaluate(
     names = parse_systems(systems)
     spec = home.task(task)
     split = home.models / task / "split.json"
-    selection = select_documents(data, task, split, part=part, allow_seen=allow_seen, limit=limit)
+    policy = _policy(home.models / task / "policy.json")
+    selection = select_documents(data, task, split, part=part, allow_seen=allow_seen, limit=limit, policy=policy)
     annotated = check_labels(spec, selection.documents)
     with open_session(home, task) as session:
         runs = _run(session, selection, names, quality)
@@ -109,6 +110,13 @@ def evaluate(
     missing = systems is not None and any(run.problem for run in runs.values())
     if failed or missing or not (written or charts is None):
         context.exit(1)
+
+
+def _policy(path: Path) -> Policy | None:
+    try:
+        return Policy.load(path)
+    except PolicyError:
+        return None  # what is wrong with it is among the task's problems
 
 
 def _write_charts(

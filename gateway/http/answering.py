@@ -80,12 +80,16 @@ class Answering:
         check_text(asked.text, self.settings.max_text_characters)
         elapsed = time.perf_counter() - caller.came
         call = engine_request(task, asked, caller.deadline, elapsed, refusable=caller.refusable)
+        if self.auditor is not None:
+            call = replace(call, in_doubt=self.auditor.doubted(task.spec.name))
         facts.update(task=task.spec.name, characters=len(asked.text))
         if self.settings.log_documents:
             facts["text"] = asked.text[:_LOGGED_CHARACTERS]
         if self.cache is None:
             return await self._extract(task, asked, call, caller, record, facts, None)
-        key = self.cache.key(asked, task.versions, caller.key.id if caller.key else "")
+        # An answer from before a promise came into doubt states what is not promised any more.
+        versions = {**task.versions, "doubted": sorted(call.in_doubt)} if call.in_doubt else task.versions
+        key = self.cache.key(asked, versions, caller.key.id if caller.key else "")
         kept, first = self.cache.get(key), self._first.get(key)
         if kept is None and first is not None:
             # The same is being answered at this moment: once is enough.

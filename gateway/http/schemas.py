@@ -140,6 +140,9 @@ class _Judged(_Answer):
         description="The certified quality target behind an accepted answer; `author` where the rule's author vouches "
         "for it instead."
     )
+    doubted: bool | None = Field(
+        None, description="`true`: the quality promised for this field is in doubt, so no target is stated."
+    )
 
 
 class FieldAnswer(_Judged, Item):

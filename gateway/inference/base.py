@@ -11,6 +11,12 @@ from typing import Protocol
 from gateway.document import Document, TierName, TierOutput
 from gateway.task import CallPrice
 
+#: ``detail`` of the error of a tier that will not answer others either for now: the process that runs it is not there,
+#: or all the servers behind it are left alone. Its ``retry_after`` says for how long, where that is known.
+OUT = {"reason": "out"}
+#: ``detail`` of the error of a tier that broke on what it was asked. Once is no sign that it will on the next document.
+FAILED = {"reason": "failed"}
+
 
 @dataclass(frozen=True)
 class TierStatus:

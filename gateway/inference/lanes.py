@@ -12,6 +12,7 @@ from typing import Protocol, TypeGuard
 
 from gateway.document import Document, TierName, TierOutput
 from gateway.errors import CascadeError, TierUnavailable
+from gateway.inference.base import FAILED
 from gateway.inference.batching import Entry, TierQueue
 from gateway.tiers.base import Tier
 
@@ -127,7 +128,7 @@ def answer(batch: Sequence[Entry]) -> list[TierOutput]:
         raise TierUnavailable(f"{model.name}: {error.message}") from error
     except Exception as error:  # whatever a runtime raises, the cascade goes on without the tier
         _log.exception("tier failed")
-        raise TierUnavailable(f"{model.name} failed ({type(error).__name__})") from error
+        raise TierUnavailable(f"{model.name} failed ({type(error).__name__})", detail=FAILED) from error
     if len(outputs) != len(batch):
         raise TierUnavailable(f"{model.name} gave {len(outputs)} outputs for {len(batch)} documents")
     return outputs

@@ -14,7 +14,7 @@ from gateway.cost.metering import LoopMeter
 from gateway.document import Document, TierName, TierOutput
 from gateway.errors import CascadeError, TierUnavailable
 from gateway.home import Home
-from gateway.inference.base import TierStatus
+from gateway.inference.base import FAILED, TierStatus
 from gateway.inference.batching import Entry, Limits, QueueListener, Silence, TierQueue, gives_way
 from gateway.inference.lanes import Lanes
 from gateway.inference.models import LoadedTier, Loader, ModelListener, Models
@@ -224,7 +224,7 @@ class LocalInference:
             raise
         except Exception as error:  # whatever a client raises, the cascade goes on without the tier
             _log.exception("tier failed")
-            raise TierUnavailable(f"{tier} failed ({type(error).__name__})") from error
+            raise TierUnavailable(f"{tier} failed ({type(error).__name__})", detail=FAILED) from error
         finally:
             self._calls[tier] -= 1
             self._under_way[model] -= 1

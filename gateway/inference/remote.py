@@ -15,7 +15,7 @@ from gateway.cancellation import cancelled_once
 from gateway.document import Document, TierName, TierOutput
 from gateway.errors import TierUnavailable
 from gateway.inference import wire
-from gateway.inference.base import TierStatus
+from gateway.inference.base import OUT, TierStatus
 from gateway.inference.batching import FULL
 from gateway.shared.queues import QueueBoard
 from gateway.telemetry.logs import TRACE_PARENT
@@ -151,6 +151,9 @@ class RemoteInference:
             answer = response.json()
         except httpx.TimeoutException as error:
             raise TierUnavailable(f"the inference process did not answer within {timeout:g} s") from error
+        except httpx.ConnectError as error:
+            message = f"the inference process does not answer ({type(error).__name__})"
+            raise TierUnavailable(message, detail=OUT) from error
         except (httpx.HTTPError, ValueError) as error:
             raise TierUnavailable(f"the inference process does not answer ({type(error).__name__})") from error
         self._epoch = response.headers.get(wire.EPOCH_HEADER, self._epoch)

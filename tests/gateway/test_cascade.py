@@ -11,7 +11,7 @@ from gateway.cascade import REASONS, Run
 from gateway.combine import Combiner
 from gateway.document import TIERS, Candidate, Proposal, TierOutput, Work
 from gateway.errors import NotCertified
-from gateway.policy import Policy, Threshold, all_chains, chain_name
+from gateway.policy import AbsentThreshold, Policy, Threshold, all_chains, chain_name
 from gateway.task import FieldSpec, TaskSpec
 
 TASK = TaskSpec(
@@ -123,16 +123,34 @@ def test_an_accepted_answer_passed_a_certified_threshold_at_least_as_strict_as_a
             assert result.guarantee is None
 
 
-@given(opinions, policies, qualities, tier_sets, st.sets(st.sampled_from(TIERS)))
-def test_a_tier_that_fails_midway_leaves_what_a_cascade_without_it_answers(opinion, policy, quality, tiers, failing):
+@given(opinions, policies, qualities, tier_sets, st.sets(st.sampled_from(TIERS), min_size=1))
+def test_a_tier_that_fails_midway_changes_no_answer_before_it_and_lets_none_be_accepted_after(
+    opinion, policy, quality, tiers, failing
+):
+    whole = extract(opinion, policy, quality, tiers)
     failed = extract(opinion, policy, quality, tiers, failing=failing)
     skipped = extract(opinion, policy, quality, tiers, skipped=failing)
-    # Only a tier that is asked can fail.
-    without = extract(opinion, policy, quality, tiers, unavailable=failed.unavailable)
     assert set(failed.unavailable) <= failing
-    assert failed.fields == without.fields
-    assert skipped.fields == without.fields
-    assert skipped.unavailable == {}
+    assert (skipped.fields, skipped.unavailable) == (failed.fields, {})
+    for name in FIELDS:
+        # How far the field went in the whole chain, and whether that is before the first tier that fails.
+        last = max(tiers.index(one.tier) for one in whole.evidence[name].decisions)
+        if failing.isdisjoint(tiers[: last + 1]):
+            assert failed.fields[name] == whole.fields[name]
+        else:
+            assert (failed.fields[name].state, failed.fields[name].guarantee) == ("review", None)
+
+
+@given(opinions, policies, qualities, tier_sets, st.sets(st.sampled_from(TIERS)))
+def test_whatever_is_accepted_passed_the_threshold_of_the_chain_known_at_the_start(
+    opinion, policy, quality, tiers, out
+):
+    left = tuple(tier for tier in tiers if tier not in out)
+    extraction = extract(opinion, policy, quality, tiers, unavailable=dict.fromkeys(out, "down"))
+    assert extraction.fields == extract(opinion, policy, quality, left).fields
+    for name, result in extraction.fields.items():
+        if result.state == "accepted":
+            assert result.confidence >= policy.thresholds[chain_name(left)][name][result.guarantee].value
 
 
 @given(opinions, policies, qualities, tier_sets)
@@ -316,34 +334,77 @@ def test_no_tier_at_all():
     assert (extraction.status, extraction.tiers, total.present, total.tier) == ("degraded", (), False, None)
 
 
-def test_a_failure_reopens_a_field_for_a_tier_that_was_not_asked_about_it():
-    # With large in the chain rules are trusted from 0.5 on, without it only from 0.9.
-    policy = simple_policy()
-    lower = {"total": {0.9: threshold(0.9)}, "items": {0.9: threshold(0.9)}}
-    policy = replace(policy, thresholds={**policy.thresholds, "rules+student": lower})
-    opinion = {
-        "rules": {"total": found(("9.00", 0.7)), "items": Proposal()},
-        "student": {"total": found(("9.00", 0.95)), "items": Proposal()},
-    }
-    run = Run(TASK, policy, fields=("total", "items"), quality=0.9)
-    extraction, questions = drive(run, opinion, failing=("large",))
-    assert [tier for tier, _ in questions] == ["rules", "student", "large", "student"]
-    assert extraction.fields["total"].state == "accepted"
-    assert extraction.fields["total"].tier == "student"
-    # The student's two turns are added up.
-    assert extraction.work["student"] == Work(2.0, 4.0, 6, 1)
-    assert extraction.tiers == ("rules", "student")
+def test_absence_may_be_certified_where_values_are_not():
+    absent = replace(threshold(0.6, certified=False), absent=AbsentThreshold(0.7, 90, 1, 0.05))
+    policy = Policy(
+        "receipts",
+        thresholds={"rules": {"total": {0.9: absent}}},
+        combiners={"rules": {"total": Combiner(0.9, {})}},
+        absence={"rules": {"total": Combiner(2.0, {})}},
+    )
+    _, nothing = one_field({}, policy, tiers=("rules",))
+    assert (nothing.state, nothing.present, nothing.guarantee) == ("accepted", False, 0.9)
+    _, value = one_field({"rules": found(("9.00", 0.9))}, replace(policy, absence={}), tiers=("rules",))
+    assert (value.state, value.present, value.guarantee) == ("review", True, None)
 
 
-def test_after_a_failure_stages_are_gone_through_again_from_the_first():
-    # Without large in the chain rules are trusted at once; what the student said later must not change that.
-    policy = simple_policy(value=0.99)
-    policy = replace(policy, thresholds={**policy.thresholds, "rules+student": {"total": {0.9: threshold(0.6)}}})
-    proposals = {"rules": found(("9.00", 0.7)), "student": found(("10.00", 0.8))}
-    _, failed = one_field(proposals, policy, failing=("large",))
-    _, without = one_field(proposals, policy, unavailable={"large": "down"})
-    assert failed == without
-    assert (failed.state, failed.tier, failed.confidence) == ("accepted", "rules", 0.7)
+def test_what_does_not_stand_in_the_text_passes_no_threshold():
+    unread = Proposal((replace(candidate("9.00", 0.9), spans=()),))
+    _, total = one_field({"rules": unread}, simple_policy(value=0.0), tiers=("rules",))
+    assert (total.state, total.confidence, total.candidates[0].value) == ("review", 0.0, "9.00")
+
+
+def laxer_with_large(full=0.68, short=0.73):
+    """Certified for all three tiers from ``full`` on, for every other chain only from ``short`` on."""
+    policy = simple_policy(value=short)
+    lax = {name: {0.9: threshold(full)} for name in FIELDS}
+    return replace(policy, thresholds={**policy.thresholds, "rules+student+large": lax})
+
+
+def test_the_threshold_of_all_tiers_is_not_for_a_chain_that_never_had_one_of_them():
+    proposals = {"rules": found(("9.00", 0.7))}
+    extraction, total = one_field(proposals, laxer_with_large())
+    assert (total.state, total.tier, extraction.tiers) == ("accepted", "rules", ("rules",))
+    for terms in ({"unavailable": {"large": "down"}}, {"tiers": ("rules", "student")}):
+        extraction, total = one_field(proposals, laxer_with_large(), **terms)
+        assert (total.state, total.guarantee, extraction.tiers) == ("review", None, ("rules", "student"))
+
+
+@pytest.mark.parametrize("how", ["failing", "skipped"])
+def test_what_a_shorter_chain_would_accept_is_in_review_once_the_longer_one_has_begun(how):
+    policy = laxer_with_large(full=0.99, short=0.6)
+    proposals = {"rules": found(("9.00", 0.7)), "student": found(("9.00", 0.8))}
+    extraction, total = one_field(proposals, policy, **{how: ("large",)})
+    assert (total.state, total.guarantee, total.candidates[0].value) == ("review", None, "9.00")
+    assert extraction.status == ("degraded" if how == "failing" else "review")
+    last = extraction.evidence["total"].decisions[-1]
+    assert (last.tier, last.answered, last.verdict) == ("large", False, "low-confidence")
+
+
+def test_after_a_failure_further_tiers_are_asked_for_the_answer_shown_and_accept_nothing():
+    proposals = {"large": found(("9.00", 0.95))}
+    extraction, total = one_field(proposals, simple_policy(), failing=("student",))
+    assert extraction.tiers == ("rules", "large")
+    assert (total.state, total.tier, total.guarantee, extraction.status) == ("review", "large", None, "degraded")
+
+
+def test_a_tier_that_decides_nothing_for_a_field_may_fail():
+    proposals = {"large": found(("9.00", 0.95))}
+    _, total = one_field(proposals, simple_policy(), failing=("student",), not_trusted={"total": ["student"]})
+    assert (total.state, total.guarantee) == ("accepted", 0.9)
+
+
+@pytest.mark.parametrize(("certified", "steer"), [(True, None), (False, 0.8)])
+@pytest.mark.parametrize("terms", [{"quality": 0.995}, {"doubted": {"total"}}])
+def test_where_nothing_can_be_accepted_the_strictest_threshold_says_when_to_stop(certified, steer, terms):
+    value = 0.8 if steer is None else 0.99
+    strictest = replace(threshold(value, certified), steer=steer)
+    targets = {0.8: threshold(0.1, certified=False), 0.9: strictest}
+    policy = Policy("receipts", thresholds={"rules+student+large": {"total": targets}})
+    for score, asked in ((0.81, ("rules",)), (0.79, TIERS)):
+        extraction, total = one_field({tier: found(("9.00", score)) for tier in TIERS}, policy, **terms)
+        assert extraction.tiers == asked
+        assert (total.state, total.guarantee) == ("review", None)
 
 
 def test_strictness_refuses_what_is_not_certified_and_says_what_is():

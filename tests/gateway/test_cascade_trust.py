@@ -41,12 +41,33 @@ def run(
 VOUCHED = Proposal((candidate("9.00"),), author_precision=0.95)
 
 
-@pytest.mark.parametrize("policy", [None, MEASURED])
-def test_an_author_vouches_where_the_rules_are_not_measured(policy: Policy | None) -> None:
-    extraction = run({"rules": VOUCHED}, policy, trusted=False)
+UNCERTIFIED = Policy(
+    "bills",
+    thresholds={chain_name(chain): {"total": {0.9: Threshold(0.8, False, 9, 1, 100, 0.5)}} for chain in all_chains()},
+)
+
+
+@pytest.mark.parametrize(
+    ("policy", "tiers"), [(None, TIERS), (UNCERTIFIED, TIERS), (None, ("rules",)), (MEASURED, ("rules",))]
+)
+def test_an_author_vouches_where_nothing_is_measured(policy: Policy | None, tiers: tuple[TierName, ...]) -> None:
+    extraction = run({"rules": VOUCHED}, policy, trusted=False, tiers=tiers)
     total = extraction.fields["total"]
     assert (total.state, total.guarantee, total.confidence, total.tier) == ("accepted", "author", 0.95, "rules")
     assert (extraction.status, extraction.tiers) == ("complete", ("rules",))
+
+
+def test_a_certified_chain_decides_before_the_author_of_a_rule_that_is_not_measured() -> None:
+    # Were the author asked first, the chain would be left with the documents that its rule cannot answer.
+    sure = {"rules": VOUCHED, "student": Proposal((candidate("7.00", 0.9),))}
+    certified = run(sure, trusted=False)
+    assert (certified.fields["total"].guarantee, certified.fields["total"].candidates[0].value) == (0.9, "7.00")
+    silent = run({**sure, "rules": Proposal()}, trusted=False)
+    assert (silent.fields, silent.tiers) == (certified.fields, certified.tiers)
+    left_open = run({"rules": VOUCHED}, trusted=False)
+    assert (left_open.fields["total"].guarantee, left_open.tiers) == ("author", TIERS)
+    contradicted = run({"rules": VOUCHED, "large": Proposal((candidate("7.00", 0.4),))}, trusted=False)
+    assert contradicted.fields["total"].state == "review"
 
 
 @pytest.mark.parametrize(

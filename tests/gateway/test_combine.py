@@ -173,7 +173,7 @@ def test_nothing_offered():
     assert most_probable({"rules": []}, None, "text", options=DEFAULT_OPTIONS) == (None, -1.0)
 
 
-def test_an_answer_that_is_not_in_the_text_is_as_probable_as_nothing():
+def test_an_answer_that_is_not_in_the_text_is_never_probable_enough():
     invented = answers_of(Proposal((Candidate("8.00", "8.00", "8.00", (), 0.99, "large/ungrounded"),)), False)
     read = answers_of(proposal(("9.00", 0.01)), False)
     for combiner in (None, Combiner(5.0, {})):
@@ -183,4 +183,4 @@ def test_an_answer_that_is_not_in_the_text_is_as_probable_as_nothing():
         assert best is read[0]
         assert probability > 0
         alone = most_probable({"large": invented}, combiner, "money", options=DEFAULT_OPTIONS)
-        assert alone == (invented[0], 0.0)
+        assert alone == (invented[0], -1.0), "no threshold accepts it"

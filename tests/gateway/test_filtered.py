@@ -59,6 +59,15 @@ def test_another_document_passes(home: Home) -> None:
     assert answer["fields"]["total"]["present"]
 
 
+def test_answers_name_the_filters_that_chose_the_documents(home: Home) -> None:
+    before = extract(home, "THE TOTAL IS 9").versions["filters"]
+    path = home.rules / "bills" / "filters.yaml"
+    path.write_text(FILTERS.replace("min_words: 3", "min_words: 4"))
+    assert extract(home, "THE TOTAL IS 9").versions["filters"] != before
+    path.unlink()
+    assert "filters" not in extract(home, "THE TOTAL IS 9").versions
+
+
 def test_filtered_documents_and_rules_that_match_are_counted(home: Home) -> None:
     registry = CollectorRegistry()
     metrics = Metrics(registry)

@@ -29,7 +29,7 @@ from gateway.values import canonical
 from training.calibrate.outputs import Observed
 
 #: Strengths that :func:`choose_strength` tries.
-STRENGTHS = (3.0, 10.0, 30.0, 100.0, 300.0)
+STRENGTHS = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 #: The strength where there are too few groups to choose one.
 STRENGTH = 30.0
 _FOLDS = 5

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import nnls
 from tqdm import tqdm
 
+import gateway.tiers
 from gateway.combine import Answer, answers_of
 from gateway.document import Proposal, TierName, TierOutput, Work
 from gateway.evaluation.dataset import LabelledDocument
@@ -22,6 +25,7 @@ from gateway.policy import TierEstimate
 from gateway.task import TaskSpec
 from gateway.tiers.base import Tier
 from gateway.tiers.model import FIRST_WINDOWS, LAST_WINDOWS
+from gateway.trust import field_identities
 
 log = logging.getLogger(__name__)
 #: Different tokens in the windows that a model tier reads of a document at most, with windows of 510 tokens beside the
@@ -50,20 +54,22 @@ class Observed:
 
 
 def observe(
-    tiers: Mapping[TierName, Tier], documents: Sequence[LabelledDocument], task: TaskSpec, cache: Path | None = None
+    tiers: Mapping[TierName, Tier], documents: Sequence[LabelledDocument], task: TaskSpec, kept: Path | None = None
 ) -> list[Observed]:
     """Run every tier on every document, one at a time, so that the work measured is that of a single request.
 
-    With ``cache`` (a directory) outputs are kept by tier version, text and context, and not computed twice.
+    With ``kept`` (a directory) outputs are kept and not computed twice, as long as nothing changes that they depend
+    on: the tier's version, the task's fields and how their values are read, this software's tiers and values, and all
+    that is known of a document.
     """
     outputs: list[dict[TierName, TierOutput]] = [{} for _ in documents]
     for name, tier in tiers.items():
-        path = cache / f"{name}-{tier.version.removeprefix('sha256:')[:16]}.jsonl" if cache else None
+        path = kept / f"{name}-{_made_by(tier, task)}.jsonl" if kept else None
         known = _read(path) if path else {}
         for index, document in enumerate(
             tqdm(documents, desc=f"running {name}", unit="document", mininterval=5, disable=None)
         ):
-            key = document.input_digest
+            key = _input(document)
             if key not in known:
                 known[key] = tier.propose([as_document(document)], tuple(task.fields))[0]
             outputs[index][name] = known[key]
@@ -80,6 +86,30 @@ def observe(
             ]
             write_text(path, "\n".join(lines) + "\n")
     return [Observed(document, output) for document, output in zip(documents, outputs, strict=True)]
+
+
+def _made_by(tier: Tier, task: TaskSpec) -> str:
+    """What an output depends on beside the document, as 16 hexadecimal digits."""
+    parts = [tier.version, json.dumps(field_identities(task), sort_keys=True), _software()]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+@cache
+def _software() -> str:
+    """A digest of the code between a text and a tier's output."""
+    root = Path(gateway.tiers.__path__[0]).parent
+    digest = hashlib.sha256((root / "document.py").read_bytes())
+    for package in ("tiers", "values"):
+        for path in sorted((root / package).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _input(document: LabelledDocument) -> str:
+    """All that tiers may read of a document, as 16 hexadecimal digits."""
+    known = as_document(document)
+    raw = [known.text, known.context, known.lines, known.reference_date, known.locale]
+    return hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _read(path: Path) -> dict[str, TierOutput]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from gateway.certificates import GroupCertificates, TaskCertificate
 from gateway.document import TierName
 from gateway.evaluation.metrics import expected_values
 from gateway.evaluation.provenance import hardware
+from gateway.evaluation.selection import documents_digest as digest_of
 from gateway.policy import Policy, Threshold, all_chains, chain_name
 from gateway.task import TaskSpec
 from training.calibrate.combiners import choose_strength, fit_absence, fit_combiners
@@ -22,10 +22,7 @@ from training.calibrate.wider import Field, certify_groups, certify_task
 
 def documents_digest(observed: Sequence[Observed]) -> str:
     """One digest over ids, texts and labels."""
-    digest = hashlib.sha256()
-    for item in sorted(observed, key=lambda item: item.document.id):
-        digest.update(repr((item.document.id, item.document.text, sorted(item.document.labels.items()))).encode())
-    return digest.hexdigest()
+    return digest_of(item.document for item in observed)
 
 
 def shares_right(observed: Sequence[Observed], task: TaskSpec) -> dict[str, dict[str, float]]:

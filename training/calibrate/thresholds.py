@@ -12,7 +12,9 @@ field, chain and target by itself (no correction over the fields).
 "Absent" is an answer with a threshold of its own, which the fitting documents pair with each λ. Both kinds are tested,
 each on its own accepted answers, and a pair passes when both tests do: the larger of two valid p-values is valid for
 "one of the two is broken". Where the fitting documents do not promise that absence can be certified it is not tried;
-where they do, a second sequence without absence stands by, and each of the two gets half of δ.
+where they do, a second sequence without absence stands by, and each of the two gets half of δ. Where they do not
+promise that values can be certified, the one beside it tests absence alone: values are then never accepted, and those
+at least as probable as the fitting documents ask for are not passed on.
 
 Once a threshold is served, :func:`path_to` gives the hypotheses that were tested on the way to it. The same way walked
 with other p-values or at another level gives other certificates for the same threshold
@@ -26,10 +28,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import betainc
 
 from gateway.combine import Combiner, most_probable
 from gateway.evaluation.bounds import binomial_tail, clopper_pearson_upper
@@ -175,24 +178,39 @@ def _count(table: Table, threshold: float, absent: float | None = None) -> Count
     return Counts(*(int(number) for number in table.count(threshold, [absent])[0]))
 
 
-def labels_needed(error_rate: float, accepted_share: float, risk: float, delta: float) -> int | None:
+#: More labels than anybody has: the tiers would have to be better.
+MOST_LABELS = 1_000_000
+
+
+def labels_needed(
+    error_rate: float, accepted_share: float, risk: float, delta: float, *, beyond: int = 0
+) -> int | None:
     """Labelled documents that would certify ``risk`` if errors keep their rate; ``None`` when they are too frequent
     for any number.
+
+    Args:
+        beyond: documents that have not sufficed.
     """
     if error_rate >= risk or accepted_share <= 0:
         return None
+
+    def fails(accepted: int) -> bool:
+        # The binomial tail P(Bin(n, risk) <= k) as a beta tail, which also knows a k between whole numbers.
+        errors = error_rate * accepted
+        return float(betainc(accepted - errors, errors + 1.0, 1.0 - risk)) > delta
+
     low, high = 1, 1
-    while binomial_tail(int(error_rate * high), high, risk) > delta:
+    while fails(high):
         low, high = high, high * 2
-        if high > 1_000_000:
+        if high > MOST_LABELS:
             return None
     while low < high:
         middle = (low + high) // 2
-        if binomial_tail(int(error_rate * middle), middle, risk) > delta:
+        if fails(middle):
             low = middle + 1
         else:
             high = middle
-    return round(high / accepted_share)
+    return max(math.ceil(high / accepted_share), beyond + 1)
 
 
 def _promise(accepted: int, errors: int, scale: float, risk: float) -> float:
@@ -225,22 +243,30 @@ def choose(fitting: Sequence[Trial], calibration: Sequence[Trial], target: float
     """
     risk = 1.0 - target
     seen = Table(calibration)
+    alone: tuple[Pair, float] | None = None
     if fitting and calibration:
-        sequences = _plan(Table(fitting), risk, delta, len(calibration) / len(fitting))
-        for sequence in sequences:
-            certified = _last_passed(seen, sequence, risk, delta / len(sequences))
+        plan = _plan(Table(fitting), risk, delta, len(calibration) / len(fitting))
+        for sequence in plan.sequences:
+            certified = _last_passed(seen, sequence, risk, delta / plan.parts)
             if certified is not None:
-                return _evidence(seen, certified, True, risk, delta / len(sequences))
+                return _evidence(seen, certified, True, risk, delta / plan.parts)
+        absent = _last_passed(seen, plan.absence, risk, delta / plan.parts, values=False)
+        alone = None if absent is None else (absent, delta / plan.parts)
     found = _evidence(seen, (_steering(seen, risk), None), False, risk, delta)
-    return replace(found, steer=_steer(seen))
+    if alone is None:
+        return replace(found, steer=_steer(seen))
+    (steer, _), share = alone
+    return replace(found, steer=steer, absent=_of_absent(seen, alone[0], share))
 
 
-def _last_passed(seen: Table, sequence: Sequence[Pair], risk: float, delta: float) -> Pair | None:
-    """The last pair before the first that fails its tests."""
+def _last_passed(
+    seen: Table, sequence: Sequence[Pair], risk: float, delta: float, *, values: bool = True
+) -> Pair | None:
+    """The last pair before the first that fails its tests; that of values only where they are to be accepted."""
     certified: Pair | None = None
     for threshold, absent in sequence:
         found = _count(seen, threshold, absent)
-        if binomial_tail(found.present_errors, found.present, risk) > delta:
+        if values and binomial_tail(found.present_errors, found.present, risk) > delta:
             break
         if absent is not None and binomial_tail(found.absent_errors, found.absent, risk) > delta:
             break
@@ -248,37 +274,50 @@ def _last_passed(seen: Table, sequence: Sequence[Pair], risk: float, delta: floa
     return certified
 
 
-def _plan(fitting: Table, risk: float, delta: float, scale: float) -> list[list[Pair]]:
-    """The sequences of pairs to test, each at an equal part of δ, the better one first; from fitting documents alone.
+@dataclass(frozen=True)
+class _Plan:
+    """The sequences of pairs to test, the better one first, and one that tests absence alone; each at an equal part of
+    δ."""
+
+    sequences: list[list[Pair]]
+    absence: list[Pair] = field(default_factory=list)
+
+    @property
+    def parts(self) -> int:
+        return len(self.sequences) + bool(self.absence)
+
+
+def _plan(fitting: Table, risk: float, delta: float, scale: float) -> _Plan:
+    """What to test, from fitting documents alone.
 
     A sequence begins where the tests promise the smallest p-value. Where "absent" is promised to pass there are two,
-    with it and without: failing to certify absence must not cost the values their certificate.
+    with it and without: failing to certify absence must not cost the values their certificate. Where values are not
+    promised to pass, absence by itself takes the place of the first.
     """
 
-    def begun(pairs: Sequence[float | None], indices: Sequence[int]) -> list[Pair]:
-        promises: list[float] = []
-        for index in indices:
-            found = _count(fitting, GRID[index], pairs[index])
-            of_values = _promise(found.present, found.present_errors, scale, risk)
-            of_absences = _promise(found.absent, found.absent_errors, scale, risk) if pairs[index] is not None else 0.0
-            promises.append(max(of_values, of_absences))
-        first = indices[promises.index(min(promises))]
-        return list(zip(GRID, pairs, strict=True))[first:]
+    def promises(pair: Pair, *, values: bool = True) -> float:
+        found = _count(fitting, *pair)
+        of_values = _promise(found.present, found.present_errors, scale, risk) if values else 0.0
+        of_absences = _promise(found.absent, found.absent_errors, scale, risk) if pair[1] is not None else 0.0
+        return max(of_values, of_absences)
 
-    everywhere = range(len(GRID))
-    plain = begun([None] * len(GRID), everywhere)
+    def begun(pairs: Sequence[Pair], *, values: bool = True) -> tuple[list[Pair], float]:
+        found = [promises(pair, values=values) for pair in pairs]
+        return list(pairs[found.index(min(found)) :]), min(found)
+
+    plain, promised = begun([(threshold, None) for threshold in GRID])
     if fitting.present.all():
-        return [plain]
-    pairs = _absent_pairs(fitting, risk)
+        return _Plan([plain])
+    if promised > delta:
+        steer = _steer(fitting)
+        absence, promised = begun([(steer, absent) for absent in GRID], values=False)
+        return _Plan([plain], absence) if promised <= delta / 2 else _Plan([plain])
+    pairs = list(zip(GRID, _absent_pairs(fitting, risk), strict=True))
     usable = [
-        index
-        for index in everywhere
-        if pairs[index] is not None
-        for found in [_count(fitting, GRID[index], pairs[index])]
-        if _promise(found.absent, found.absent_errors, scale, risk) <= delta / 2
+        index for index, pair in enumerate(pairs) if pair[1] is not None and promises(pair, values=False) <= delta / 2
     ]
     # Laxer λ are paired with laxer absences, so from the first usable one on there is always a pair.
-    return [begun(pairs, range(usable[0], len(GRID))), plain] if usable else [plain]
+    return _Plan([begun(pairs[usable[0] :])[0], plain] if usable else [plain])
 
 
 @dataclass(frozen=True)
@@ -299,10 +338,10 @@ def path_to(
     if not (threshold.certified and fitting and calibration):
         return None
     pair: Pair = threshold.value, threshold.absent.value if threshold.absent else None
-    sequences = _plan(Table(fitting), 1.0 - target, delta, len(calibration) / len(fitting))
-    for sequence in sequences:
+    plan = _plan(Table(fitting), 1.0 - target, delta, len(calibration) / len(fitting))
+    for sequence in plan.sequences:
         if pair in sequence:
-            return Path(tuple(sequence[: sequence.index(pair) + 1]), 1.0 / len(sequences))
+            return Path(tuple(sequence[: sequence.index(pair) + 1]), 1.0 / plan.parts)
     return None
 
 
@@ -312,14 +351,27 @@ def _evidence(calibration: Table, pair: Pair, certified: bool, risk: float, delt
     found = _count(calibration, value, absent)
     documents = len(calibration.probability)
     bound = clopper_pearson_upper(found.present_errors, found.present, delta) if found.present else 1.0
-    needed = None
-    if not certified and found.present:
-        needed = labels_needed(found.present_errors / found.present, found.present / documents, risk, delta)
-    of_absent = None
-    if absent is not None:
-        upper = clopper_pearson_upper(found.absent_errors, found.absent, delta)
-        of_absent = AbsentThreshold(absent, found.absent, found.absent_errors, upper)
+    needed = None if certified else _needed(calibration, risk, delta)
+    of_absent = None if absent is None else _of_absent(calibration, pair, delta)
     return Threshold(value, certified, found.present, found.present_errors, documents, bound, needed, of_absent)
+
+
+def _of_absent(calibration: Table, pair: Pair, delta: float) -> AbsentThreshold:
+    found = _count(calibration, *pair)
+    upper = clopper_pearson_upper(found.absent_errors, found.absent, delta)
+    return AbsentThreshold(float(pair[1] or 0.0), found.absent, found.absent_errors, upper)
+
+
+def _needed(calibration: Table, risk: float, delta: float) -> int | None:
+    """Labels that would certify ``risk``, by what was seen at the threshold that came nearest to passing."""
+    documents = len(calibration.probability)
+    counts = [found for threshold in GRID if (found := _count(calibration, threshold)).present]
+    if not counts:
+        return None
+    nearest = min(counts, key=lambda found: binomial_tail(found.present_errors, found.present, risk))
+    return labels_needed(
+        nearest.present_errors / nearest.present, nearest.present / documents, risk, delta, beyond=documents
+    )
 
 
 def _steer(calibration: Table) -> float:

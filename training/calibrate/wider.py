@@ -5,9 +5,10 @@ fitting documents (:func:`training.calibrate.thresholds.path_to`), so the same w
 hypotheses; where all of them are rejected, up to the one served, it has another certificate, valid by the same
 argument (fixed-sequence testing), each by itself.
 
-**The task as a whole.** Each of the F fields that accept anything is tested at ``delta / F``. With confidence
-``1 − delta`` then all fields keep ``1 − target`` at once (union bound), and so does any mixture of their accepted
-values: the share that is wrong among all of them together is a weighted mean of the fields' shares.
+**The task as a whole.** Each of the task's F fields is tested at ``delta / F``; those that accept nothing have nothing
+to keep, but count: which they are came out of the same documents. With confidence ``1 − delta`` then all fields keep
+``1 − target`` at once (union bound), and so does any mixture of their accepted values: the share that is wrong among
+all of them together is a weighted mean of the fields' shares.
 
 **New groups.** Documents of one merchant err together, so for merchants to come the merchants are what was drawn. For a
 group with accepted values let R be the share of them that is wrong. Groups are taken as independent draws, R lies in
@@ -15,6 +16,9 @@ group with accepted values let R be the share of them that is wrong. Groups are 
 (:func:`gateway.evaluation.bounds.hoeffding_bentkus`). Each group counts the same, however many documents it has. What
 it says of merchants that neither rules nor models have seen, only such merchants among the calibration documents can
 tell (``unseen``).
+
+For both it is the quality that the threshold serves that is tested, and beside it the laxer targets of :data:`LAXER`,
+each at an equal part of the confidence: the strictest that passes is reported, so all of them must hold at once.
 """
 
 from __future__ import annotations
@@ -29,8 +33,13 @@ from gateway.evaluation.bounds import binomial_tail, hoeffding_bentkus
 from gateway.policy import Threshold
 from training.calibrate.thresholds import Path, Table, Trial, labels_needed, path_to
 
-#: Targets that are tried, strictest first; fixed, so that no calibration document shapes them.
-TARGETS = (0.99, 0.98, 0.97, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5)
+#: Targets that are tried where the one asked for does not pass; fixed, so that no calibration document shapes them.
+LAXER = (0.9, 0.8, 0.6)
+
+
+def tried(quality: float) -> tuple[float, ...]:
+    """The targets that are tested where ``quality`` is served, strictest first."""
+    return (quality, *(target for target in LAXER if target < quality - 1e-9))
 
 
 class Field:
@@ -85,7 +94,7 @@ class Field:
             accepted, wrong = self._table.values(pair)
             number, errors = int(accepted.sum()), int(wrong.sum())
             share = number / max(1, len(accepted))
-            needed.append(labels_needed(errors / max(1, number), share, risk, delta * path.share))
+            needed.append(labels_needed(errors / max(1, number), share, risk, delta * path.share, beyond=len(accepted)))
         return needed
 
     def shares_wrong(self, served: float, among: Collection[str] | None = None) -> list[list[float]]:
@@ -105,17 +114,17 @@ class Field:
 def certify_whole(fields: Mapping[str, Field], quality: Mapping[str, float], delta: float) -> TaskCertificate:
     """What is certified of all accepted values together when each field is asked for at its ``quality``."""
     served = {name: target for name, field in fields.items() if (target := field.served(quality[name])) is not None}
-    share = delta / max(1, len(served))
+    wanted = min(quality.values())
+    share = delta / (max(1, len(fields)) * len(tried(wanted)))
     found = next(
         (
             target
-            for target in TARGETS
+            for target in tried(wanted)
             if served and all(fields[name].holds(of, target, share) for name, of in served.items())
         ),
         None,
     )
     thresholds = [fields[name].thresholds[target] for name, target in served.items()]
-    wanted = min(quality.values())
     needed: int | None = None
     if thresholds and (found is None or found < wanted - 1e-9):
         each = [
@@ -127,7 +136,7 @@ def certify_whole(fields: Mapping[str, Field], quality: Mapping[str, float], del
         needed = max(known) if len(known) == len(each) else None
     return TaskCertificate(
         found,
-        len(served),
+        len(fields),
         sum(one.accepted for one in thresholds),
         sum(one.errors for one in thresholds),
         max((one.documents for one in thresholds), default=0),
@@ -149,17 +158,18 @@ def certify_groups(field: Field, served: float, unseen: Collection[str], delta: 
     Args:
         unseen: the groups that neither rules nor models have seen.
     """
-    level = delta * field.path(served).share
+    level = delta * field.path(served).share / len(tried(served))
     return GroupCertificates(
-        _over_groups(field.shares_wrong(served), level), _over_groups(field.shares_wrong(served, unseen), level)
+        _over_groups(field.shares_wrong(served), served, level),
+        _over_groups(field.shares_wrong(served, unseen), served, level),
     )
 
 
-def _over_groups(shares: Sequence[Sequence[float]], delta: float) -> GroupCertificate:
+def _over_groups(shares: Sequence[Sequence[float]], served: float, delta: float) -> GroupCertificate:
     found = next(
         (
             target
-            for target in TARGETS
+            for target in tried(served)
             if all(
                 hoeffding_bentkus(float(np.mean(seen)) if seen else 0.0, len(seen), 1.0 - target) <= delta
                 for seen in shares

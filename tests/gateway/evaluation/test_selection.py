@@ -3,8 +3,9 @@ import json
 import pytest
 
 from gateway.errors import DatasetError, SeenDocuments
-from gateway.evaluation.dataset import text_digest
-from gateway.evaluation.selection import select_documents
+from gateway.evaluation.dataset import read_dataset, text_digest
+from gateway.evaluation.selection import documents_digest, select_documents
+from gateway.policy import Policy
 
 
 @pytest.fixture
@@ -71,3 +72,27 @@ def test_without_a_split_all_documents_each_its_own_group(data, tmp_path):
 def test_a_split_of_another_task(data, split):
     with pytest.raises(DatasetError, match='belongs to task "notes"'):
         select_documents(data, "receipts", split)
+
+
+def calibrated_on(part=None, digest=None, variants=()):
+    return Policy("notes", about={"part": part, "calibration": {"sha256": digest}}, variants=variants)
+
+
+def test_the_part_that_a_policy_was_calibrated_on_is_noted_whatever_its_name(data, split):
+    def notes(part, policy):
+        return select_documents(data, "notes", split, part=part, policy=policy).notes
+
+    (note,) = notes("validation", calibrated_on("validation"))
+    assert note.startswith("2 of these documents are of part validation, on which thresholds were chosen")
+    assert notes("calibration", calibrated_on("validation")) == ()
+    (note,) = notes("validation", calibrated_on("calibration", variants=(calibrated_on("validation"),)))
+    assert "of part calibration and validation" in note
+
+
+def test_the_documents_that_a_policy_was_calibrated_on_are_known_without_a_split(data, tmp_path):
+    digest = documents_digest(read_dataset(data))
+    none = tmp_path / "none.json"
+    *_, note = select_documents(data, "notes", none, policy=calibrated_on("calibration", digest)).notes
+    assert note.startswith("5 of these documents are the calibration documents")
+    other = select_documents(data, "notes", none, limit=4, policy=calibrated_on("calibration", digest)).notes
+    assert len(other) == 1

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.audit.auditor import Auditor
 from gateway.cascade import Extraction
 from gateway.cost import Cost
 from gateway.extraction import Outcome
@@ -102,10 +103,22 @@ def test_degraded_answers_are_not_kept(serve: Any, scripted: Any) -> None:
     assert (answer["status"], "cached" in answer["cost"]) == ("complete", False)
 
 
-def test_a_tier_s_absence_is_not_kept_even_where_the_answer_is_complete(serve: Any, scripted: Any) -> None:
-    service = serve(student=scripted("student", "student-1", error=RuntimeError()), cache_bytes=1_000_000)
+def test_a_tier_s_absence_is_not_kept_even_where_the_answer_is_complete(serve: Any) -> None:
+    service = serve(missing=("student",), cache_bytes=1_000_000)
     assert service.extract(BILL).json()["status"] == "complete"
     assert "cached" not in service.extract(BILL).json()["cost"]
+
+
+def test_an_answer_from_before_a_promise_came_into_doubt_is_not_given_again(
+    serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = serve(cache_bytes=1_000_000)
+    service.extract(BILL)
+    assert service.extract(BILL).json()["cost"]["cached"]
+    monkeypatch.setattr(Auditor, "doubted", lambda _self, _task: frozenset({"total"}))
+    answer = service.extract(BILL).json()
+    assert "cached" not in answer["cost"]
+    assert answer["fields"]["total"]["guarantee"] is None
 
 
 def test_the_same_request_twice_at_once_is_worked_on_once(serve: Any, scripted: Any, eventually: Any) -> None:
@@ -142,7 +155,7 @@ def test_where_the_first_comes_to_nothing_the_others_are_answered_by_themselves(
         thread.join(10)
     # Those who waited ask by themselves; where they share a batch that fails, each of it is tried once more alone.
     assert len(broken.calls) in {3, 4}
-    assert [answer["status"] for answer in answers] == ["complete"] * 3
+    assert [answer["status"] for answer in answers] == ["degraded"] * 3
 
 
 # --- the memory ---

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.cli.serve import announcement
 from gateway.home import Home
-from gateway.policy import Policy, Threshold, all_chains, chain_name
+from gateway.policy import AbsentThreshold, Policy, Threshold, all_chains, chain_name
 from gateway.settings import Settings
 from gateway.tiers.rules.tier import RulesTier
 from gateway.trust import field_identities
@@ -147,6 +147,40 @@ def test_a_policy_that_keeps_nothing_of_its_fields_is_taken_at_its_word(serve, c
     service = serve()
     assert problems(service) == []
     assert fields(service)["total"]["guarantee"] == 0.9
+
+
+def test_a_policy_calibrated_on_what_was_seen_accepts_nothing_and_says_so(serve, calibrated):
+    also_absent = replace(EASY, absent=AbsentThreshold(0.0, 90, 1, 0.05))
+    tables = {chain_name(chain): {name: {0.9: also_absent} for name in ("shop", "total")} for chain in all_chains()}
+    calibrated(thresholds=tables, about={"part": "train", "seen_allowed": True})
+    service = serve()
+    [problem] = problems(service)
+    assert "--allow-seen" in problem
+    described = service.client.get("/v1/tasks/bills").json()
+    assert described["problems"] == [problem]
+    assert {targets for found in described["certified"].values() for targets in map(tuple, found.values())} == {()}
+    assert service.client.get("/readyz").json()["status"] == "degraded"
+    # It still tells which answers are worth asking the next tier about.
+    answer = service.extract(BILL, max_tier="student").json()
+    assert answer["tiers"] == ["rules", "student"]
+    assert {(found["state"], found["guarantee"]) for found in answer["fields"].values()} == {("review", None)}
+    assert service.extract(BILL, strict_quality=True).json()["error"]["code"] == "not-certified"
+    calibrated(about={"part": "calibration", "seen_allowed": False})
+    assert problems(serve()) == []
+
+
+def test_a_part_of_a_policy_that_was_calibrated_on_what_was_seen_is_void_by_itself(serve, calibrated):
+    policy = calibrated()
+    other = {**policy.versions, "modes": {"student": "int8", "large": "fp32"}, "large": "large-fp32"}
+    calibrated(versions=other, variants=(replace(policy, about={"seen_allowed": True}),))
+    service = serve()
+    assert any("--allow-seen" in problem for problem in problems(service))
+    assert fields(service)["shop"]["guarantee"] is None
+    # The other way round nothing concerns the models that are there.
+    calibrated(variants=(replace(policy, about={"seen_allowed": True}, versions=other),))
+    service = serve()
+    assert problems(service) == []
+    assert fields(service)["shop"]["guarantee"] == 0.9
 
 
 def test_a_tier_in_another_numeric_mode_is_another_tier(serve, calibrated):

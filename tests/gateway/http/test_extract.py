@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.audit.auditor import Auditor
 from gateway.http.schemas import ExtractAnswer
 
 BILL = "Shop: MUTIARA LTD\nItem: bread\nItem: milk\nTOTAL 9.00\n"
@@ -86,12 +87,7 @@ def test_a_budget_of_nothing_says_why_nothing_was_asked(serve: Any) -> None:
     # What rules cost is not known before the work: they are asked all the same.
     assert set(answer["not_asked"]) == {"student", "large"}
     assert all("budget of 0" in why for why in answer["not_asked"].values())
-    decisions = answer["explanation"]["shop"]["decisions"]
-    assert [(decision["tier"], decision["answered"]) for decision in decisions] == [
-        ("rules", True),
-        ("student", False),
-        ("large", False),
-    ]
+    assert answer["explanation"]["shop"]["chain"] == ["rules"]
 
 
 def test_after_the_deadline_open_calls_are_given_up(serve: Any, scripted: Any) -> None:
@@ -105,12 +101,43 @@ def test_after_the_deadline_open_calls_are_given_up(serve: Any, scripted: Any) -
     assert not service.tiers["large"].calls
 
 
-def test_a_tier_that_fails_degrades_the_answer_and_the_next_one_is_asked(serve: Any, scripted: Any) -> None:
-    service = serve(student=scripted("student", "student-1", error=RuntimeError("secret text")))
-    answer = service.extract(BILL).json()
-    assert answer["tiers"] == ["rules", "large"]
-    assert answer["status"] == "complete"
+def test_a_tier_that_fails_leaves_open_fields_in_review_until_it_is_known_to_be_out(serve: Any, scripted: Any) -> None:
+    student = scripted("student", "student-1", error=RuntimeError("secret text"))
+    service = serve(student=student)
+    for _ in range(3):
+        answer = service.extract(BILL).json()
+        assert answer["tiers"] == ["rules", "large"]
+        assert answer["status"] == "degraded"
+        assert answer["unavailable"] == {"student": "student failed (RuntimeError)"}
+        states = {name: (found["state"], found["guarantee"]) for name, found in answer["fields"].items()}
+        assert states == {"total": ("accepted", 0.9), "shop": ("review", None), "item": ("review", None)}
+    # It failed three times in a row: now rules and large are a chain of their own, from the start.
+    answer = service.extract(BILL, explain=True).json()
     assert answer["unavailable"] == {"student": "student failed (RuntimeError)"}
+    assert {found["state"] for found in answer["fields"].values()} == {"accepted"}
+    assert answer["explanation"]["shop"]["chain"] == ["rules", "large"]
+    assert len(student.calls) == 3
+
+
+def test_a_deadline_that_is_known_to_be_too_short_leaves_the_tier_out_from_the_start(serve: Any, scripted: Any) -> None:
+    service = serve(student=scripted("student", "student-1", score=0.1))
+    answer = service.extract(BILL, deadline_ms=200, explain=True).json()  # the large tier is estimated at 1 s of CPU
+    assert answer["status"] == "degraded"
+    assert "deadline is too short" in answer["unavailable"]["large"]
+    assert answer["explanation"]["shop"]["chain"] == ["rules", "student"]
+    assert not service.tiers["large"].calls
+
+
+def test_a_promise_in_doubt_is_not_stated(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = serve(cache_bytes=100_000)
+    before = service.extract(BILL).json()["fields"]
+    assert all("doubted" not in found for found in before.values())
+    monkeypatch.setattr(Auditor, "doubted", lambda _self, _task: frozenset({"total"}))
+    answer = service.extract(BILL).json()
+    ExtractAnswer.model_validate(answer)
+    total, shop = answer["fields"]["total"], answer["fields"]["shop"]
+    assert (total["state"], total["guarantee"], total["doubted"]) == ("accepted", None, True)
+    assert shop == before["shop"]
 
 
 def test_missing_models_leave_rules_in_service(serve: Any) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from gateway.document import Candidate, Document, Proposal, TierOutput, Work
 from gateway.errors import TierUnavailable
 from gateway.inference import wire
-from gateway.inference.base import Inference, TierStatus
+from gateway.inference.base import FAILED, OUT, Inference, TierStatus
 from gateway.inference.batching import BUSY, FULL, Limits
 from gateway.inference.remote import RemoteInference, board_path
 from gateway.inference.server import inference_server
@@ -69,16 +69,17 @@ def test_over_the_socket_a_tier_answers_as_it_does_here(
 def test_why_a_tier_cannot_answer_comes_through(local: Any, echo: Any, socket_path: Path, eventually: Any) -> None:
     inference = local(echo("student", "s1", error=RuntimeError("my secret")))
 
-    async def ask(task: str, tier: Any) -> str:
+    async def ask(task: str, tier: Any, detail: Any = None) -> str:
         remote = RemoteInference(socket_path)
         with pytest.raises(TierUnavailable) as raised:
             await remote.propose(task, tier, [Document("x")], ["shop"])
         await remote.close()
+        assert raised.value.detail == detail
         return raised.value.message
 
     with serving(inference, socket_path, eventually):
         assert asyncio.run(ask("bills", "large")) == "no large here"
-        assert asyncio.run(ask("bills", "student")) == "student failed (RuntimeError)"
+        assert asyncio.run(ask("bills", "student", FAILED)) == "student failed (RuntimeError)"
         assert "no models were loaded" in asyncio.run(ask("other", "student"))
         assert asyncio.run(ask("bills", "huge")) == "no tier 'huge'"
 
@@ -88,8 +89,9 @@ def test_without_the_process_every_call_says_so(socket_path: Path) -> None:
         remote = RemoteInference(socket_path)
         with pytest.raises(TierUnavailable, match="does not answer"):
             await remote.status("bills")
-        with pytest.raises(TierUnavailable, match="does not answer"):
+        with pytest.raises(TierUnavailable, match="does not answer") as raised:
             await remote.propose("bills", "student", [Document("x")], ["shop"])
+        assert raised.value.detail == OUT
         with pytest.raises(TierUnavailable, match="does not answer"):
             await remote.wait(0.1)
         await remote.close()

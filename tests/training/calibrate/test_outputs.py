@@ -137,3 +137,16 @@ def test_without_documents_there_is_nothing_to_estimate():
 def test_answers_of_a_tier_that_said_nothing_about_a_field():
     assert observed("a", student={}).answers("student", TASK, "shop") == []
     assert observed("a", student={"a": 0.9}).answers("student", TASK, "item") == []
+
+
+def test_what_outputs_depend_on_is_not_taken_from_the_cache(tiers, tmp_path):
+    observe(tiers, DATA, TASK, tmp_path)
+    asked = tiers["student"].calls
+    # The task reads its values otherwise.
+    fields = {name: replace(field, type="number") for name, field in TASK.fields.items()}
+    observe(tiers, DATA, replace(TASK, fields=fields), tmp_path)
+    assert tiers["student"].calls == asked + len(DATA)
+    # More is known of the same text.
+    for extra in ({"context": "x"}, {"reference_date": "2018-01-01"}, {"locale": "en_MY"}, {"lines": [{"text": "x"}]}):
+        observe(tiers, [replace(DATA[0], extra=extra)], TASK, tmp_path)
+    assert tiers["student"].calls == asked + len(DATA) + 4

@@ -2,13 +2,14 @@
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.combine import Combiner
-from gateway.evaluation.bounds import clopper_pearson_upper, labels_to_certify
+from gateway.evaluation.bounds import binomial_tail, clopper_pearson_upper, labels_to_certify
 from gateway.evaluation.dataset import LabelledDocument
 from tests.training.calibrate.synthetic import TASK, observed, output
 from training.calibrate.outputs import Observed
@@ -308,3 +309,43 @@ def test_where_nothing_can_be_accepted_only_what_betters_the_answer_is_asked_for
     assert not found[1].settles(0.6, present=True)
     assert found[1].settles(0.9, present=True)
     assert not found[0].settles(0.9, present=False)
+
+
+def test_absence_is_certified_where_values_cannot_be():
+    """An optional field: too few values for a test, hundreds of right absences."""
+    absent, value = Stage(0.99, True, present=False), Stage(0.9, True)
+    fitting = [Trial((absent,))] * 90 + [Trial((value,))] * 5
+    calibration = [Trial((absent,))] * 300 + [Trial((value,))] * 20
+    found = choose(fitting, calibration, 0.95, 0.05)
+    assert not found.certified
+    assert found.absent is not None
+    assert (found.absent.accepted, found.absent.errors) == (300, 0)
+    assert found.accepts(0.99, present=False)
+    assert not found.accepts(0.99, present=True)
+    assert found.settles(0.9, present=True), "more tiers would not make the value shown likelier to be right"
+    wrong = [Trial((replace(absent, right=False),))] * 300 + [Trial((value,))] * 20
+    assert choose(fitting, wrong, 0.95, 0.05).absent is None
+
+
+def test_absence_by_itself_keeps_its_target_in_repeated_trials():
+    rng = random.Random(4)
+    error, broken, certified = 0.06, 0, 0
+    fitting = [Trial((Stage(0.99, True, present=False),))] * 100 + [Trial((Stage(0.9, True),))] * 3
+    for _ in range(300):
+        calibration = [Trial((Stage(0.99, rng.random() >= error, present=False),)) for _ in range(200)]
+        found = choose(fitting, calibration, 0.95, 0.05)
+        certified += found.certified
+        broken += found.absent is not None
+    assert certified == 0
+    assert broken <= 300 * 0.05 + 3 * math.sqrt(300 * 0.05 * 0.95)
+
+
+@given(st.floats(0, 0.2), st.floats(0.05, 1), st.floats(0.01, 0.2), st.integers(0, 5000))
+def test_the_labels_said_to_be_needed_would_do(rate, share, risk, beyond):
+    needed = labels_needed(rate, share, risk, 0.05, beyond=beyond)
+    if needed is None:
+        assert rate > 0.9 * risk
+        return
+    assert needed > beyond
+    accepted = math.ceil(needed * share)
+    assert binomial_tail(math.floor(rate * accepted), accepted, risk) <= 0.05 + 1e-9

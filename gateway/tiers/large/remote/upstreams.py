@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.errors import TierUnavailable
+from gateway.inference.base import OUT
 from gateway.tiers.large.remote.capabilities import Call
 from gateway.tiers.large.remote.client import CallFailed, Reply, UpstreamClient
 from gateway.tiers.large.remote.configuration import RemoteTask, Upstream
@@ -115,7 +116,7 @@ class Upstreams:
             reply = await search.round(call)
             if reply is not None:
                 return reply
-        raise search.failure()
+        raise search.failure(policy.longest)
 
     async def close(self) -> None:
         """Close all connections, whoever holds them."""
@@ -136,7 +137,7 @@ class _Search:
         deadline: float,
         clock: Callable[[], float],
     ) -> None:
-        self._clients = list(clients)
+        self._all, self._clients = tuple(clients), list(clients)
         self._listener, self._deadline, self._clock = listener, deadline, clock
         self._failures: dict[str, str] = {}
         self._asked = 0
@@ -177,8 +178,8 @@ class _Search:
         await asyncio.sleep(wait)
         return True
 
-    def failure(self) -> TierUnavailable:
-        """Why there is no answer."""
+    def failure(self, longest: float) -> TierUnavailable:
+        """Why there is no answer; ``longest`` is what a pause may last."""
         waits = [client.wait() for client in self._clients]
         for client in self._clients:
             if client.is_open:
@@ -186,4 +187,10 @@ class _Search:
             elif client.pause() > 0:
                 self._failures.setdefault(client.name, f"{client.name} asked to be left alone")
         said = "; ".join(self._failures.values()) or "no time was left"
-        return TierUnavailable(f"large: {said}", retry_after=min(waits, default=0.0) or None)
+        detail = OUT if self._nobody_left(longest) else None
+        return TierUnavailable(f"large: {said}", detail=detail, retry_after=min(waits, default=0.0) or None)
+
+    def _nobody_left(self, longest: float) -> bool:
+        """Whether another question would not be asked of anybody either, nor wait to be."""
+        pauses = [client.pause() for client in self._all if not client.is_open]
+        return all(client.wait() > 0 for client in self._all) and (not pauses or min(pauses) > longest)

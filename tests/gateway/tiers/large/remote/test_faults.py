@@ -12,6 +12,7 @@ import pytest
 
 from gateway.document import Document
 from gateway.errors import TierUnavailable
+from gateway.inference.base import OUT
 from tests.gateway.tiers.large.remote.conftest import TEXT, ask, propose
 from tests.gateway.tiers.large.remote.faulty import (
     FaultyServer,
@@ -237,6 +238,38 @@ def test_an_upstream_that_keeps_failing_is_not_called(serve, make_tier, record):
     assert len(server.received) == 3
     # The last: nothing of a tier that is let go stays open.
     assert record.breakers == [("server-0", False), ("server-0", True), ("server-0", False)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "answered", "out"),
+    [
+        (says(500, b""), 3, True),  # its breaker is open
+        (says(500, b""), 2, False),  # it may answer the next
+        (says(429, b"", retry_after="60"), 1, True),
+        (says(422, b""), 5, False),
+    ],
+)
+def test_that_others_need_not_try_is_said(serve, make_tier, fault, answered, out):
+    tier = make_tier(
+        serve(fault),
+        upstream={"breaker": {**BREAKER, "open": 60}, "structured": "text"},
+        remote={"retries": 0, "seed": None},
+    )
+
+    async def run():
+        errors = []
+        for _ in range(answered):
+            with pytest.raises(TierUnavailable) as caught:
+                await tier.propose([Document(TEXT)], ["total"])
+            errors.append(caught.value)
+        await tier.close()
+        return errors
+
+    *earlier, last = asyncio.run(run())
+    assert all(error.detail is None for error in earlier)
+    assert (last.detail == OUT) is out
+    if out:
+        assert 50 < last.retry_after <= 60
 
 
 def test_it_is_used_again_once_a_probe_has_succeeded(serve, make_tier, record):
