@@ -220,10 +220,11 @@ def reference_command(
     home = current_home()
     documents = read_dataset(data)
     split = Split.load(home.models / task / "split.json")
-    split.refuse_seen(split.select(documents, agreement_part))
     chosen, words = split.select(documents, part), split.select(documents, known)
     with open_session(home, task) as session:
         agreements = Agreements(session, qualities)
+        others = split.select(documents, agreement_part) if agreements.levels else []
+        split.refuse_seen(others)
         answered: list[tuple[str, Extraction]] = []
         # Signals need what rules find, and no other tier.
         tiers: tuple[TierName, ...] | None = ("rules",) if "rules" in session.task.spec.tiers else None
@@ -231,9 +232,8 @@ def reference_command(
             outcome = session.extract(Request(as_document(document), tiers=tiers))
             if outcome.filtered is None:  # traffic that filters keep out is not compared either
                 answered.append((document.text, outcome.extraction))
-        if agreements.levels:
-            for document in _with_progress(split.select(documents, agreement_part)):
-                agreements.observe(document)
+        for document in _with_progress(others):
+            agreements.observe(document)
         reference = reference_of(
             task,
             answered,
