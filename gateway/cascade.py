@@ -202,10 +202,11 @@ class Run:
             self._require_certificates()
 
     def _require_certificates(self) -> None:
+        found = {name: self._policy.targets(run.chain, name) for name, run in self._fields.items()}
         lacking = {
-            name: self._policy.targets(run.chain, name)
-            for name, run in self._fields.items()
-            if not any(target >= self._quality[name] - 1e-9 for target in self._policy.targets(run.chain, name))
+            name: targets
+            for name, targets in found.items()
+            if not any(target >= self._quality[name] - 1e-9 for target in targets)
         }
         if lacking:
             raise NotCertified(
@@ -265,10 +266,9 @@ class Run:
     def skip(self, tier: TierName) -> None:
         """``tier`` was to be asked and is not (what was spent leaves no budget for it).
 
-        Fields that were accepted before keep their answer: the whole chain would have given the same. Those that are
-        open and counted on ``tier`` are not accepted any more: by another chain's threshold only the documents that
-        were hard for this one would be decided, and nobody has tested that. Further tiers are asked as for a field
-        without a certificate, for the answer that is shown in review.
+        Accepted fields keep their answer, which the whole chain would have given too. Open ones that counted on
+        ``tier`` are not accepted any more: another chain would decide only what was hard for this one, which nobody has
+        tested. Further tiers are asked as for a field without a certificate, for the answer that is shown in review.
         """
         self._tiers.remove(tier)
         for run in self._fields.values():
@@ -280,9 +280,9 @@ class Run:
         """Accept, or leave open, on what the tiers that were asked so far have answered."""
         run = self._fields[name]
         answered = tuple(tier for tier in run.chain if tier in run.answers)
+        run.best, probability, proposed = self._best(name, run, answered)
+        run.confidence = max(probability, 0.0)
         if self._alone:
-            run.best, probability, _ = self._best(name, run, answered)
-            run.confidence = max(probability, 0.0)
             if run.best is None:
                 run.best, run.confidence = self._untrusted(run)
             grounded = run.best is not None and all(item.grounded for item in run.best.candidates)
@@ -292,16 +292,9 @@ class Run:
         run.chosen = chosen = choose(run.chain, name, self._quality[name])
         if self._author_first(run) and self._take_authors_word(name, run):
             return
-        run.best, probability, proposed = self._best(name, run, answered)
-        run.confidence = max(probability, 0.0)
         # Where nothing can be accepted, the strictest threshold there is still says when to stop asking.
         threshold = chosen[1] if chosen else self._policy.strictest(run.chain, name)
-        if (
-            answered
-            and threshold is not None
-            and run.best is not None
-            and threshold.settles(probability, present=run.best.present)
-        ):
+        if threshold and answered and run.best and threshold.settles(probability, present=run.best.present):
             # Without a certificate a threshold only stops the escalation; the answer stays in review.
             run.open = False
             if chosen is not None and not run.broken and threshold.accepts(probability, present=run.best.present):

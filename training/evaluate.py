@@ -84,13 +84,14 @@ def onnx_scorer(
     task: TaskSpec,
     forms: Forms,
     chooser: WindowChooser | None = None,
+    threads: int = 0,
 ) -> Callable[[Path], float]:
-    """Micro F1 (0 to 100) of an ONNX file on ``documents``."""
+    """Micro F1 (0 to 100) of an ONNX file on ``documents``; ``threads`` of its session, 0: one for each core."""
     encodings, windows = _prepare(documents, encoder, task, chooser)
 
     def score(model: Path) -> float:
         tier = ModelTier(
-            "student", "", task, tuple(task.fields), encoder, onnx_tagger(model, 0), forms, pad_id, "float"
+            "student", "", task, tuple(task.fields), encoder, onnx_tagger(model, threads), forms, pad_id, "float"
         )
         found = [tier.probabilities([encoding], [read])[0] for encoding, read in zip(encodings, windows, strict=True)]
         return f1_of(documents, encodings, found, task, forms)["micro"]

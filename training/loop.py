@@ -58,6 +58,8 @@ class LoopSettings:
     methods: tuple[str, ...] = since_then(())
     # How much it counts that tokens are related in the student's hidden states as they are in the teacher's.
     relation_weight: float = since_then(0.0)
+    # Examples that are sorted by length together: no batch has more.
+    pool: int = since_then(64)
 
 
 #: An epoch has made the model worse when its mean loss is this many times the least so far, and this much above it:
@@ -272,7 +274,8 @@ class _Training:
                 position = Progress(seen + start, self.total_batches, self.standing.step, settings.epochs)
                 planned = self.hooks.batches(position, settings.accumulation)
                 group = range(start, min(len(batches), start + planned * self.workers.count))
-                self._update(group, position, losses, progress)
+                filled = len(group) / (planned * self.workers.count)
+                self._update(group, position, filled, losses, progress)
                 start = group.stop
         total, count = self.workers.summed([sum(losses), len(losses)])
         self.workers.average_buffers(list(self.trained.buffers().values()))
@@ -280,8 +283,9 @@ class _Training:
         record.update(self.hooks.report())
         return record
 
-    def _update(self, group: range, position: Progress, losses: list[float], progress: tqdm) -> None:
-        """One step of the optimizer from the batches ``group`` of the epoch, of which each process takes its share."""
+    def _update(self, group: range, position: Progress, filled: float, losses: list[float], progress: tqdm) -> None:
+        """One step of the optimizer from the batches ``group`` of the epoch, of which each process takes its share;
+        ``filled``: how much that is of what was planned."""
         epoch, settings = self.standing.epoch, self.settings
         batches = self.plan[epoch]
         self.hooks.before_update(position)
@@ -308,7 +312,7 @@ class _Training:
         progress.update(len(group) - len(mine))
         if settings.methods:
             warmed = _schedule(position.batches, self.total_batches, settings.warmup)
-            factor = warmed * self.hooks.rate(position)
+            factor = warmed * self.hooks.rate(replace(position, filled=filled))
         else:
             factor = _schedule(self.standing.step, self.total_updates, settings.warmup)
         for parameters in self.optimizer.param_groups:
@@ -379,5 +383,5 @@ def epoch_batches(
         extra = [index for index in chosen if unlabelled[index]]
         drawn = set(rng.choice(extra, round(settings.unlabelled_share * len(extra)), replace=False)) if extra else set()
         chosen = [index for index in chosen if not unlabelled[index] or index in drawn]
-    batches = batches_by_tokens([lengths[index] for index in chosen], settings.token_budget, rng)
+    batches = batches_by_tokens([lengths[index] for index in chosen], settings.token_budget, rng, pool=settings.pool)
     return [[chosen[index] for index in batch] for batch in batches]

@@ -171,6 +171,7 @@ def _check(recipe: Recipe) -> None:
             (f"{name}.loop.unlabelled_share", 0 <= loop.unlabelled_share <= 1, "from 0 to 1"),
             (f"{name}.loop.seed", loop.seed >= 0, "at least 0"),
             (f"{name}.loop.relation_weight", loop.relation_weight >= 0, "at least 0"),
+            (f"{name}.loop.pool", loop.pool >= 1, "at least 1"),
         ]
     for name, holds, allowed in limits:
         if not holds:

@@ -5,8 +5,9 @@
 ``narrow-4x256`` (a name)     that family
 ``latency=3 parameters=5e6``  the family with the most capacity that takes at most 3 ms a text here, or has at most that
                               many parameters, or both; ``tokens=128`` says how long that text is
-``auto``                      the family with the lowest loss that a scaling law fitted to this task predicts for the
-                              compute of the default student; where no points of the task were measured, ``DEFAULT``
+``auto within=1%``            the smallest transformer whose loss on the task's tokens, as a scaling law fitted to this
+                              task predicts it, is at most that much above the default student's (1 % unless said);
+                              where no points of the task were measured, ``DEFAULT``
 ============================  ==========================================================================================
 """
 
@@ -21,9 +22,8 @@ from training.families import FAMILIES, Family, base_shape, choose, find_family
 from training.families.catalogue import Shape
 from training.families.choosing import TOKENS
 from training.methods.options import Options
-from training.scaling.allocate import best_size
+from training.scaling.allocate import smallest_size
 from training.scaling.fit import fit
-from training.scaling.law import TRAINING_FLOPS
 from training.scaling.points import read_points
 
 AUTO = "auto"
@@ -31,17 +31,20 @@ AUTO = "auto"
 DEFAULT = "truncated-3"
 #: With fewer measured runs five constants cannot be fitted.
 LEAST_POINTS = 8
+#: How much more loss than the default student's ``auto`` takes for a smaller one: less than seeds differ by.
+WITHIN = 0.01
 
 
 @dataclass(frozen=True)
 class Size:
     """What a recipe asks for: ``family``, or limits (milliseconds, tokens of the text that is timed, parameters), or,
-    where there is nothing at all, ``layers``."""
+    where there is nothing at all, ``layers``. ``within``: the share of loss that ``auto`` may give away."""
 
     family: str = ""
     latency: float | None = None
     tokens: int = TOKENS
     parameters: int | None = None
+    within: float = WITHIN
 
     @property
     def limited(self) -> bool:
@@ -63,6 +66,11 @@ def parse_size(line: str) -> Size:
                 f"there is no size {line!r}; there are: {AUTO}, latency=MS, parameters=N, {', '.join(FAMILIES)}"
             )
         return Size(line)
+    if words[0] == AUTO:
+        options = Options(f"size {AUTO}", words[1:])
+        within = options.number("within", WITHIN, 0, 1)
+        options.done()
+        return Size(AUTO, within=within)
     options = Options("size", words)
     latency = options.number("latency", 0.0, 0.01, 1e5)
     parameters = options.number("parameters", 0.0, 1, 1e12)
@@ -94,7 +102,7 @@ def resolve_size(
         base: the base's directory.
         fields: the number of fields.
         tokens: training tokens, those of all epochs together.
-        layers: of the default student, whose compute ``auto`` may spend.
+        layers: of the default student, whose predicted loss is what ``auto`` must come near.
         pieces: word pieces that a family with only those seen would have.
         points: measured runs (CSV) of this task.
         cache: a directory that keeps latencies.
@@ -121,21 +129,26 @@ def resolve_size(
         sizes = {
             family.name: _computing(family, shape, pieces if family.pieces == "seen" else None, fields)
             for family in FAMILIES.values()
-            if family.fits(shape)
+            # The law is fitted to transformers: convolutions of as many parameters are another kind.
+            if family.kind == "transformer" and family.fits(shape)
         }
         if not sizes:
             raise ConfigurationError("size auto: no student family can start from a base that is so small")
         measured = None if points is None else read_points(points)
+        wanted = f"truncated-{layers}" if f"truncated-{layers}" in sizes else DEFAULT
+        default = wanted if wanted in sizes else max(sizes, key=lambda one: sizes[one])
         if measured is None or len(measured) < LEAST_POINTS:
-            name = DEFAULT if DEFAULT in sizes else max(sizes, key=lambda one: sizes[one])
+            name = DEFAULT if DEFAULT in sizes else default
             found["auto"] = "no measured runs of this task: the stated default"
         else:
             law = fit(measured).law
-            default = find_family(f"truncated-{layers}") if f"truncated-{layers}" in FAMILIES else find_family(DEFAULT)
-            budget = TRAINING_FLOPS * _computing(default, shape, None, fields) * tokens
-            name, allocation = best_size(law, sizes, budget, most_tokens=tokens)
-            found["auto"] = f"the lowest predicted loss within {budget:.3g} FLOPs"
+            name, allocation = smallest_size(law, sizes, tokens, default, size.within)
+            found["auto"] = (
+                f"the smallest with a predicted loss at most {size.within:.0%} above that of {default}, for"
+                f" {tokens:.3g} tokens"
+            )
             found["predicted_loss"] = round(allocation.loss, 5)
+            found["predicted_loss_of_default"] = round(float(law.loss(sizes[default], tokens)), 5)
             found["law"] = law.as_json()
     else:
         name = size.family

@@ -59,7 +59,7 @@ def test_an_author_vouches_where_nothing_is_measured(policy: Policy | None, tier
 
 def test_a_certified_chain_decides_before_the_author_of_a_rule_that_is_not_measured() -> None:
     # Were the author asked first, the chain would be left with the documents that its rule cannot answer.
-    sure = {"rules": VOUCHED, "student": Proposal((candidate("7.00", 0.9),))}
+    sure: dict[TierName, Proposal] = {"rules": VOUCHED, "student": Proposal((candidate("7.00", 0.9),))}
     certified = run(sure, trusted=False)
     assert (certified.fields["total"].guarantee, certified.fields["total"].candidates[0].value) == (0.9, "7.00")
     silent = run({**sure, "rules": Proposal()}, trusted=False)

@@ -167,3 +167,12 @@ def test_batches_hold_similar_lengths_and_are_shuffled():
 @pytest.mark.parametrize("lengths", [[], [7]])
 def test_few_examples(lengths):
     assert list(batches_by_tokens(lengths, 5, np.random.default_rng(0))) == [[index] for index in range(len(lengths))]
+
+
+def test_a_batch_has_no_more_examples_than_its_pool():
+    lengths = [10] * 2000
+    sizes = {
+        pool: max(len(batch) for batch in batches_by_tokens(lengths, 3840, np.random.default_rng(0), pool=pool))
+        for pool in (64, 1024)
+    }
+    assert sizes == {64: 64, 1024: 384}

@@ -137,6 +137,7 @@ def test_wrong_settings_are_named(setting, message):
         "student.loop.accumulation=0",
         "student.loop.seed=-1",
         "student.loop.relation_weight=-1",
+        "student.loop.pool=0",
         "student.loop.learning_rate=0",
         "student.loop.head_learning_rate=-1",
         "student.loop.temperature=0",

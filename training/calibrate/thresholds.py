@@ -244,6 +244,7 @@ def choose(fitting: Sequence[Trial], calibration: Sequence[Trial], target: float
     risk = 1.0 - target
     seen = Table(calibration)
     alone: tuple[Pair, float] | None = None
+    begun, share = None, delta
     if fitting and calibration:
         plan = _plan(Table(fitting), risk, delta, len(calibration) / len(fitting))
         for sequence in plan.sequences:
@@ -252,7 +253,9 @@ def choose(fitting: Sequence[Trial], calibration: Sequence[Trial], target: float
                 return _evidence(seen, certified, True, risk, delta / plan.parts)
         absent = _last_passed(seen, plan.absence, risk, delta / plan.parts, values=False)
         alone = None if absent is None else (absent, delta / plan.parts)
+        begun, share = plan.sequences[-1][0], delta / plan.parts
     found = _evidence(seen, (_steering(seen, risk), None), False, risk, delta)
+    found = replace(found, labels_needed=_needed(seen, begun, risk, share))
     if alone is None:
         return replace(found, steer=_steer(seen))
     (steer, _), share = alone
@@ -351,9 +354,8 @@ def _evidence(calibration: Table, pair: Pair, certified: bool, risk: float, delt
     found = _count(calibration, value, absent)
     documents = len(calibration.probability)
     bound = clopper_pearson_upper(found.present_errors, found.present, delta) if found.present else 1.0
-    needed = None if certified else _needed(calibration, risk, delta)
     of_absent = None if absent is None else _of_absent(calibration, pair, delta)
-    return Threshold(value, certified, found.present, found.present_errors, documents, bound, needed, of_absent)
+    return Threshold(value, certified, found.present, found.present_errors, documents, bound, absent=of_absent)
 
 
 def _of_absent(calibration: Table, pair: Pair, delta: float) -> AbsentThreshold:
@@ -362,16 +364,14 @@ def _of_absent(calibration: Table, pair: Pair, delta: float) -> AbsentThreshold:
     return AbsentThreshold(float(pair[1] or 0.0), found.absent, found.absent_errors, upper)
 
 
-def _needed(calibration: Table, risk: float, delta: float) -> int | None:
-    """Labels that would certify ``risk``, by what was seen at the threshold that came nearest to passing."""
+def _needed(calibration: Table, begun: Pair | None, risk: float, delta: float) -> int | None:
+    """Labels that would certify ``risk``, by what was seen at the pair that the tests began with; ``None`` where no
+    number would do, or nothing tells."""
     documents = len(calibration.probability)
-    counts = [found for threshold in GRID if (found := _count(calibration, threshold)).present]
-    if not counts:
+    found = Counts(0, 0) if begun is None else _count(calibration, *begun)
+    if not found.present:
         return None
-    nearest = min(counts, key=lambda found: binomial_tail(found.present_errors, found.present, risk))
-    return labels_needed(
-        nearest.present_errors / nearest.present, nearest.present / documents, risk, delta, beyond=documents
-    )
+    return labels_needed(found.present_errors / found.present, found.present / documents, risk, delta, beyond=documents)
 
 
 def _steer(calibration: Table) -> float:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,10 @@ from training.experiments import cards
 from training.experiments.catalogue import EXPERIMENTS
 from training.experiments.jobs import Experiment, Options, refuse_duplicates
 from training.experiments.ledger import read_rows
-from training.experiments.material import load_material
+from training.experiments.material import Material, load_material
 from training.experiments.pace import MeasuredPace
-from training.experiments.runner import do, make_plan
+from training.experiments.plateau import WITHHELD
+from training.experiments.runner import Plan, do, make_plan
 from training.experiments.running import Bench
 from training.experiments.scaling import SCALING, write_points
 
@@ -52,26 +55,45 @@ def _command(experiment: Experiment) -> click.Command:
         estimate: bool,
         threads: int,
         limit: int | None,
+        withhold: int,
         **choices: Any,
     ) -> None:
+        if limit is not None and out is None:
+            raise click.UsageError("--limit is for trials, whose runs must not stand among others: give --out too")
         torch.set_num_threads(threads)
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
         found = find_home(home)
         work = work or found.path / ".cascade" / "experiments" / task
         material = load_material(
-            found, task, data, work, base=base, teacher=teacher, teacher_base=teacher_base, limit=limit
+            found,
+            task,
+            data,
+            work,
+            base=base,
+            teacher=teacher,
+            teacher_base=teacher_base,
+            limit=limit,
+            withheld=withhold,
         )
         bench = Bench(material)
-        jobs = experiment.jobs(material, Options(**choices))
-        refuse_duplicates(jobs)
+        pace = MeasuredPace(bench)
         out = out or cards.ledger_path(RESULTS, experiment)
-        plan = make_plan(experiment.name, task, jobs, out, MeasuredPace(bench))
-        click.echo(plan.describe())
-        if estimate or not plan.left:
+        ends = None if budget_minutes is None else time.monotonic() + 60.0 * budget_minutes
+        count = 0
+        while True:
+            plan = _plan(experiment, task, material, Options(**choices), out, pace)
+            click.echo(plan.describe())
+            if estimate or not plan.left:
+                break
+            budget = None if ends is None else ends - time.monotonic()
+            done = do(plan, bench, out, work, command=_typed(), budget_seconds=budget)
+            count += done
+            # Runs that waited for others may be ready now; what nobody did this time, nobody will do in the next round.
+            if not plan.waiting or not done:
+                break
+        if not count:
             return
-        budget = None if budget_minutes is None else 60.0 * budget_minutes
-        count = do(plan, bench, out, work, command=_typed(), budget_seconds=budget)
         click.echo(f"{count} runs done; `python -m training.experiments summarise {experiment.name}` shows them")
 
     options = [
@@ -98,11 +120,29 @@ def _command(experiment: Experiment) -> click.Command:
         ),
         click.option("--estimate", is_flag=True, help="Only print what is left to do and how long it will take."),
         click.option("--threads", type=click.IntRange(1), default=1, show_default=True),
-        click.option("--limit", type=click.IntRange(2), help="Most documents of each part, for a trial."),
+        click.option("--limit", type=click.IntRange(2), help="Most documents of each part, for a trial; needs --out."),
+        click.option(
+            "--withhold",
+            type=click.IntRange(0),
+            default=WITHHELD,
+            show_default=True,
+            help="Training documents that are judged instead of learned from.",
+        ),
     ]
     for option in reversed(options):
         run = option(run)
     return click.command(experiment.name, help=f"{experiment.about.capitalize()}.")(run)
+
+
+def _plan(
+    experiment: Experiment, task: str, material: Material, options: Options, out: Path, pace: MeasuredPace
+) -> Plan:
+    """What is left of an experiment, by what is written down."""
+    context = options.context(material)
+    rows = [row for row in read_rows(out) if (row["task"], row["context"]) == (task, context)]
+    jobs = experiment.jobs(material, replace(options, rows=rows))
+    refuse_duplicates(jobs)
+    return make_plan(experiment.name, task, jobs, out, pace, context)
 
 
 def _typed() -> str:
@@ -122,8 +162,9 @@ def _typed() -> str:
 @click.argument("names", nargs=-1, type=click.Choice(list(EXPERIMENTS)))
 @click.option("--out", type=_PATH, help="The CSV file of runs; training/results/NAME.csv by default.")
 @click.option("--results", type=_PATH, default=RESULTS, help="Where summaries are written.")
+@click.option("--newest", is_flag=True, help="Leave out runs of other settings, data or code than the newest.")
 @click.option("--cards/--no-cards", "with_cards", default=True, help="Whether the cards are brought up to date.")
-def summarise(names: tuple[str, ...], out: Path | None, results: Path, with_cards: bool) -> None:
+def summarise(names: tuple[str, ...], out: Path | None, results: Path, newest: bool, with_cards: bool) -> None:
     """Make summaries, and the tables of the cards, from the runs that are written down; of all by default."""
     for name in names or tuple(EXPERIMENTS):
         experiment = EXPERIMENTS[name]
@@ -131,7 +172,7 @@ def summarise(names: tuple[str, ...], out: Path | None, results: Path, with_card
         if not names and not ledger.is_file():
             click.echo(f"{name}: no runs yet")
             continue
-        summary = cards.write_summary(experiment, ledger, results)
+        summary = cards.write_summary(experiment, ledger, results, newest=newest)
         for task, found in summary["tasks"].items():
             click.echo(f"{name} on {task}:\n\n{experiment.table(found)}\n")
         if experiment is SCALING:

@@ -7,12 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
+
 from gateway.errors import ConfigurationError
+from training.experiments.digests import short
 from training.experiments.ledger import Row
 from training.experiments.material import Material
+from training.experiments.plateau import SEEN
 from training.experiments.running import Bench, Figures, Setting
 from training.families import Family, find_family
 
+#: Padded tokens of a batch where an experiment does not say otherwise.
+TOKEN_BUDGET = 800
 #: What an experiment found, as its JSON file holds it.
 Summary = dict[str, Any]
 
@@ -27,11 +33,15 @@ def rate_of(family: Family) -> float:
     return NARROW_RATE if family.kind == "transformer" and family.width is not None else 1.0
 
 
-class Pace(Protocol):
-    """Seconds that a student of a family takes here for a token."""
+class Skipped(Exception):
+    """A run that cannot be made on this material; its text says why."""
 
-    def training(self, family: Family) -> float:
-        """In training, padding left out."""
+
+class Pace(Protocol):
+    """CPU seconds that a student of a family takes here for a token."""
+
+    def training(self, family: Family, token_budget: int = TOKEN_BUDGET) -> float:
+        """In training with batches of this size, padding left out."""
 
     def forward(self, family: Family) -> float:
         """In asking about documents."""
@@ -48,6 +58,7 @@ class Job:
         settings: everything that shapes its result besides experiment, task, variant and seed.
         seconds: how long it is likely to take.
         work: does it; the figures go into a row.
+        ready: whether its settings are settled; those of one that is not follow from other runs' results.
     """
 
     variant: str
@@ -55,6 +66,7 @@ class Job:
     settings: Mapping[str, Any]
     seconds: Callable[[Pace], float]
     work: Callable[[Bench], Figures]
+    ready: bool = True
 
 
 @dataclass(frozen=True)
@@ -66,7 +78,8 @@ class Options:
         seeds: how many, from 0.
         token_budget: padded tokens of a batch.
         rate: what all learning rates are multiplied by.
-        known: families beside those of the catalogue.
+        known: families beside those of the catalogue and of :data:`training.experiments.plateau.SEEN`.
+        rows: runs that are written down already, in the same context.
     """
 
     full: bool = False
@@ -76,6 +89,12 @@ class Options:
     token_budget: int | None = None
     rate: float = 1.0
     known: Mapping[str, Family] = field(default_factory=dict)
+    rows: Sequence[Row] = ()
+
+    def context(self, material: Material) -> str:
+        """A digest of what all runs of one call share; rows of different ones are not compared with each other."""
+        asked = (self.epochs, self.family, self.token_budget, self.rate)
+        return short(material.digest, asked, torch.get_num_threads())
 
     def range(self, default: int) -> range:
         """The seeds."""
@@ -84,16 +103,24 @@ class Options:
     def find(self, default: str) -> Family:
         """The family asked for, or the experiment's own choice."""
         name = self.family or default
-        return self.known[name] if name in self.known else find_family(name)
+        if name in self.known:
+            return self.known[name]
+        return SEEN[name] if name in SEEN else find_family(name)
 
     def setting(
-        self, family: str, epochs: int, seed: int = 0, token_budget: int = 800, rate: float = 1.0, **more: Any
+        self,
+        family: str,
+        epochs: float,
+        seed: int = 0,
+        token_budget: int = TOKEN_BUDGET,
+        rate: float = 1.0,
+        **more: Any,
     ) -> Setting:
         """A setting with what was asked for in place of the experiment's own choices."""
         found = self.find(family)
         return Setting(
             found,
-            self.epochs or epochs,
+            self.epochs or max(1, round(epochs)),
             token_budget=self.token_budget or token_budget,
             rate=rate * self.rate * rate_of(found),
             seed=seed,
@@ -133,25 +160,29 @@ def plain_job(
     documents: Sequence[int] | None = None,
     *,
     slower: float = 1.0,
+    ready: bool = True,
     **named: Any,
 ) -> Job:
     """Train on some documents and judge on the development part.
 
     Args:
         slower: how many times as long an update takes with the setting's methods as without.
+        ready: see :class:`Job`.
         named: what else names the result.
     """
 
     def seconds(pace: Pace) -> float:
         tokens = tokens_of(material, setting.family, documents)
-        return slower * setting.epochs * tokens * pace.training(setting.family) + pace.judging(setting.family)
+        training = pace.training(setting.family, setting.token_budget)
+        return slower * setting.epochs * tokens * training + pace.judging(setting.family)
 
     return Job(
         variant,
         setting.seed,
-        {**setting.describe(), **named, "data": material.data_digest},
+        {**setting.describe(), **named},
         seconds,
         lambda bench: bench.run(setting, documents),
+        ready,
     )
 
 

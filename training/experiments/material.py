@@ -25,6 +25,8 @@ from gateway.tiers.forms import Forms
 from training.data.align import align
 from training.data.split import group_documents, grouping_fields, make_split
 from training.examples import BEGIN, IGNORE, INSIDE, OUTSIDE, Example, make_examples, token_range
+from training.experiments.digests import code_digest, plain, short
+from training.experiments.plateau import WITHHELD_SEED, WITHHELD_SHARE
 from training.families import Family, student_tokenizer
 from training.families.vocabulary import TOKENIZER
 from training.forms import learn_forms
@@ -69,12 +71,14 @@ class View:
 
 @dataclass
 class Material:
-    """A task's training and development documents. The other parts of its split are not looked at.
+    """A task's training documents, and those that students are judged on: ``development``, the development part and
+    what was withheld of the training part. The other parts of the split are not looked at.
 
     Args:
         train, development: the documents; ``spans`` and ``development_spans`` say where their values stand.
         base: the directory of the base that students start from.
         work: where tokenizers and scores are kept.
+        inputs: a digest of what was read beside documents and base: how they were divided, and the teacher.
     """
 
     task: TaskSpec
@@ -86,12 +90,35 @@ class Material:
     work: Path
     data_digest: str
     teacher: Teacher | None = None
+    inputs: str = ""
     _views: dict[Path, View] = field(default_factory=dict)
+
+    @cached_property
+    def digest(self) -> str:
+        """A digest of everything here that decides results: task, documents and their labels, base, teacher, code."""
+        weights = self.base / "model.safetensors"
+        return short(
+            plain(self.task),
+            [[(item.id, item.input_digest, item.labels) for item in part] for part in (self.train, self.development)],
+            [self.spans, self.development_spans],
+            file_digest(weights) if weights.is_file() else "",
+            self.inputs,
+            code_digest(),
+        )
 
     @cached_property
     def forms(self) -> Forms:
         """How known values are written, learned from the training part."""
-        return learn_forms(self.train, self.task, self.spans)
+        return self.forms_of(None)
+
+    def forms_of(self, documents: Sequence[int] | None) -> Forms:
+        """How known values are written, learned from these training documents alone: what the others' labels say is
+        hidden from who learns from these."""
+        if documents is None:
+            return learn_forms(self.train, self.task, self.spans)
+        return learn_forms(
+            [self.train[index] for index in documents], self.task, [self.spans[index] for index in documents]
+        )
 
     @property
     def fields(self) -> list[str]:
@@ -109,7 +136,7 @@ class Material:
 
     def view(self, family: Family) -> View:
         """The documents as this family reads them; made once for each tokenizer."""
-        path = self.work / f"tokenizer-{self.task.name}-{self.data_digest[:20]}.json"
+        path = self.work / f"tokenizer-{self.task.name}-{self.digest}.json"
         if family.pieces == "all":
             tokenizer = self.base / TOKENIZER
         elif path in self._views:
@@ -178,13 +205,16 @@ def load_material(
     teacher: Path | None = None,
     teacher_base: str = "all-mpnet-base-v2",
     limit: int | None = None,
+    withheld: int = 0,
 ) -> Material:
     """Read a task's data and divide it as ``cascade train`` does: by the task's split.json, or by one of the same kind.
 
     Args:
         teacher: token probabilities that :func:`training.teacher.save_probabilities` wrote, of a model on
             ``teacher_base``.
-        limit: most documents of each part, for a trial.
+        limit: most documents of each part, for a trial; they are spread evenly over it.
+        withheld: documents of the training part that nothing learns from and that are judged beside those of the
+            development part; at most a fifth of it, in whole groups of the split.
 
     Raises:
         DatasetError: the data cannot be read, or does not fit the split.
@@ -195,7 +225,9 @@ def load_material(
     check_labels(spec, documents)
     digest = file_digest(data)
     split = _split(home, spec, documents, work, digest)
-    parts = [split.select(documents, part)[:limit] for part in ("train", "development")]
+    parts = [split.select(documents, part) for part in ("train", "development")]
+    kept, withdrawn = withhold(parts[0], split, withheld)
+    parts = [spread(part, limit) for part in (kept, [*parts[1], *withdrawn])]
     aligned = [align(part, spec)[0] for part in parts]
     if not any(spans for found in aligned[0] for spans in found.values()):
         raise ConfigurationError(f"{data}: no labelled value stands in its text; `cascade data check` says more")
@@ -215,8 +247,39 @@ def load_material(
         aligned[1],
         fetch(bases[base], home.cache, progress=False),
         work,
-        digest if limit is None else f"{digest[:12]}-{limit}",
+        digest,
         asked,
+        short(split.parts, file_digest(teacher) if teacher else ""),
+    )
+
+
+def spread(documents: Sequence[LabelledDocument], limit: int | None) -> list[LabelledDocument]:
+    """At most so many documents, evenly from the first to the last: files are often sorted by kind."""
+    if limit is None or limit >= len(documents):
+        return list(documents)
+    return [documents[index] for index in np.linspace(0, len(documents) - 1, limit).round().astype(int)]
+
+
+def withhold(
+    documents: Sequence[LabelledDocument], split: Split, count: int
+) -> tuple[list[LabelledDocument], list[LabelledDocument]]:
+    """The documents to learn from, and about ``count`` to be judged: whole groups, the same whatever the seed of a run.
+
+    At most a share of :data:`WITHHELD_SHARE` is withheld, and no group larger than a tenth of what is asked for.
+    """
+    count = min(count, int(WITHHELD_SHARE * len(documents)))
+    groups: dict[str, list[int]] = {}
+    for index, document in enumerate(documents):
+        groups.setdefault(split.group_of(document), []).append(index)
+    names = sorted(groups)
+    chosen: set[int] = set()
+    for place in np.random.default_rng(WITHHELD_SEED).permutation(len(names)):
+        members = groups[names[place]]
+        if len(members) <= max(1, count // 10) and len(chosen) + len(members) <= count:
+            chosen.update(members)
+    return (
+        [item for index, item in enumerate(documents) if index not in chosen],
+        [item for index, item in enumerate(documents) if index in chosen],
     )
 
 

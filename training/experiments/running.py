@@ -16,10 +16,13 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from gateway.document import Candidate
-from gateway.evaluation.metrics import MEASURES, count_documents, total
+from gateway.evaluation.metrics import Measure, count_documents, total
 from gateway.tiers.decode import propose
+from gateway.tiers.forms import Forms
 from gateway.tiers.large.network import FieldTagger
 from training.examples import IGNORE
+from training.experiments.counting import packed_counts
+from training.experiments.digests import exact
 from training.experiments.material import Material, View
 from training.families import Family, build_student
 from training.loop import Evaluate, LoopSettings, Record, train
@@ -28,6 +31,8 @@ from training.teacher import token_probabilities
 
 #: A result's figures by the name of their column.
 Figures = dict[str, Any]
+#: What is judged: values as their types compare them, and exact offsets.
+MEASURED: tuple[Measure, ...] = ("normalised", "span")
 #: From the share of a training that is done to a text; see :func:`training.loop.train`.
 Remaining = Callable[[float], str]
 
@@ -42,6 +47,7 @@ class Setting:
     rate: float = 1.0
     methods: tuple[str, ...] = ()
     seed: int = 0
+    pool: int = 64
 
     def loop(self, *, soft: bool) -> LoopSettings:
         """The training loop's settings; ``soft``: there are teacher probabilities."""
@@ -54,16 +60,19 @@ class Setting:
             soft_weight=1.0 if soft else 0.0,
             seed=self.seed,
             methods=self.methods,
+            pool=self.pool,
         )
 
     def describe(self) -> dict[str, Any]:
-        """What names a result."""
+        """What names a result: the choices made, and a digest of everything that family and loop say."""
         return {
             "family": self.family.name,
             "epochs": self.epochs,
             "token_budget": self.token_budget,
             "rate": self.rate,
             "methods": list(self.methods),
+            "pool": self.pool,
+            "exact": exact(self.family, self.loop(soft=False)),
         }
 
 
@@ -169,14 +178,26 @@ class Bench:
             "flops": meter.flops,
             "wall_seconds": round(meter.wall, 3),
             "cpu_seconds": round(meter.cpu, 3),
+            "undone": sum("undone" in record for record in history),
             **_last(history),
         }
 
-    def evaluate(self, network: nn.Module, family: Family, count: int | None = None) -> Figures:
-        """F1 (0 to 100) and loss on the development part, or on its first ``count`` documents."""
+    def evaluate(
+        self,
+        network: nn.Module,
+        family: Family,
+        count: int | None = None,
+        known: Sequence[int] | None = None,
+    ) -> Figures:
+        """F1 (0 to 100) and loss on the judged documents, or on the first ``count`` of them.
+
+        Args:
+            known: the training documents whose labels may be used for how values are written; all by default.
+        """
         view = self.material.view(family)
         probabilities = self.ask(network, view, view.development[:count])
-        return {**self._f1(view, probabilities), "loss": held_out_loss(probabilities, view.targets[:count])}
+        forms = self.material.forms if known is None else self.material.forms_of(known)
+        return {**self.f1(view, probabilities, forms), "loss": held_out_loss(probabilities, view.targets[:count])}
 
     def ask(self, network: nn.Module, view: View, encodings: Sequence[Any]) -> list[NDArray[np.float32]]:
         """``[tokens, fields, 3]`` probabilities of each document."""
@@ -185,26 +206,27 @@ class Bench:
     def run(self, setting: Setting, documents: Sequence[int] | None = None) -> Figures:
         """Train and judge one student."""
         network, figures = self.train(setting, documents)
-        return {**figures, **self.evaluate(network, setting.family)}
+        return {**figures, **self.evaluate(network, setting.family, known=documents)}
 
-    def _f1(self, view: View, probabilities: Sequence[NDArray[np.float32]]) -> Figures:
+    def f1(self, view: View, probabilities: Sequence[NDArray[np.float32]], forms: Forms) -> Figures:
+        """F1 of values and of spans (0 to 100), and the counts of each document."""
         task, documents = self.material.task, self.material.development[: len(probabilities)]
         specs = list(task.fields.values())
         answers: list[dict[str, Sequence[Candidate]]] = []
         for document, encoding, found in zip(documents, view.development[: len(documents)], probabilities, strict=True):
-            proposals = propose(
-                document.text, encoding.offsets, found, specs, self.material.forms, "student", options=task.options
-            )
+            proposals = propose(document.text, encoding.offsets, found, specs, forms, "student", options=task.options)
             answers.append(
                 {
                     spec.name: proposals[spec.name].candidates if spec.many else proposals[spec.name].candidates[:1]
                     for spec in specs
                 }
             )
-        counted = {measure: total(count_documents(task, documents, answers, measure)).f1 for measure in MEASURES}
+        counted = {measure: count_documents(task, documents, answers, measure) for measure in MEASURED}
+        shown = {measure: round(100.0 * (total(counts).f1 or 0.0), 4) for measure, counts in counted.items()}
         return {
-            "f1": round(100.0 * (counted["normalised"] or 0.0), 4),
-            "span_f1": round(100.0 * (counted["span"] or 0.0), 4),
+            "f1": shown["normalised"],
+            "span_f1": shown["span"],
+            "counts": packed_counts(counted["normalised"].sum(axis=1)),
         }
 
 

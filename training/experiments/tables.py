@@ -7,10 +7,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from training.experiments.counting import Counts, unpacked_counts
 from training.experiments.ledger import Row, number
 from training.experiments.runner import DIVERGED
-from training.experiments.statistics import paired
+from training.experiments.statistics import crossed, paired, pooled
 
+#: Points of F1 whose loss is asked about.
+LOSSES = (0.2, 0.3, 1.0)
 Values = dict[str, dict[int, float]]
 
 
@@ -24,29 +27,79 @@ def by_variant(rows: Sequence[Row], column: str) -> Values:
     return dict(found)
 
 
-def compared(rows: Sequence[Row], reference: str, columns: Sequence[str] = ("f1", "span_f1")) -> dict[str, Any]:
-    """Each variant's means, its paired differences from ``reference`` in ``columns``, and its cost beside it.
+#: What a run takes: ratios of these stand beside differences.
+COSTS = ("updates", "flops", "cpu_seconds", "wall_seconds")
 
-    ``updates``, ``flops``, ``cpu_seconds`` and ``wall_seconds`` are ratios of sums over the seeds both have.
+
+def counts_of(rows: Sequence[Row]) -> dict[str, dict[int, Counts]]:
+    """Variant to seed to the counts of each judged document."""
+    found: dict[str, dict[int, Counts]] = defaultdict(dict)
+    for row in rows:
+        if row["counts"]:
+            found[row["variant"]][int(row["seed"])] = unpacked_counts(row["counts"])
+    return dict(found)
+
+
+def difference(rows: Sequence[Row], variant: str, reference: str) -> dict[str, Any] | None:
+    """The paired difference of F1: ``low`` and ``high`` over seeds and documents (over seeds alone where rows have no
+    counts by document), ``over_seeds`` for the judged documents alone. ``None`` where there is no pair.
+
+    Where seeds of either diverged there is no interval: it would speak of those that did not.
     """
-    measured = {column: by_variant(rows, column) for column in columns}
-    costs = {column: by_variant(rows, column) for column in ("updates", "flops", "cpu_seconds", "wall_seconds")}
+    values, counts = by_variant(rows, "f1"), counts_of(rows)
+    plain = paired(values.get(variant, {}), values.get(reference, {}))
+    if plain is None:
+        return None
+    whole = crossed(counts.get(variant, {}), counts.get(reference, {})) or plain
+    if lost(rows, variant) or lost(rows, reference):
+        plain, whole = plain.without_interval(), whole.without_interval()
+    # One seed's interval is over documents alone, and no verdict follows from it.
+    enough = plain.pairs > 1
+    found: dict[str, Any] = {**whole.as_json(), "above": enough and whole.above, "equal": enough and whole.within()}
+    found["mean"] = round(plain.mean, 4)
+    found["lost_at_most"] = {f"{limit:g}": enough and whole.lost_at_most(limit) for limit in LOSSES}
+    found["over_seeds"] = {"low": plain.as_json()["low"], "high": plain.as_json()["high"], "equal": plain.within()}
+    return found
+
+
+def lost(rows: Sequence[Row], variant: str) -> int:
+    """How many of a variant's seeds diverged."""
+    return sum(row["variant"] == variant and row["outcome"] == DIVERGED for row in rows)
+
+
+def compared(rows: Sequence[Row], reference: str) -> dict[str, Any]:
+    """Each variant's means, its paired difference from ``reference``, and its cost beside it.
+
+    :data:`COSTS` are ratios of sums over the seeds both have; ``pooled`` is the difference's interval over seeds from
+    the scatter of all variants; ``lost_at_most`` says which losses (points) the interval excludes.
+    """
+    values = {column: by_variant(rows, column) for column in ("f1", "span_f1")}
+    costs = {column: by_variant(rows, column) for column in COSTS}
+    base = values["f1"].get(reference, {})
+    apart = {
+        variant: {seed: value - base[seed] for seed, value in found.items() if seed in base}
+        for variant, found in values["f1"].items()
+        if variant != reference
+    }
+    by_pool = pooled(apart)
     result: dict[str, Any] = {}
     for variant in dict.fromkeys(row["variant"] for row in rows):
         own = [row for row in rows if row["variant"] == variant]
-        found: dict[str, Any] = {
-            "runs": len(own),
-            "diverged": sum(row["outcome"] == DIVERGED for row in own),
-        }
-        for column in columns:
-            values = measured[column].get(variant, {})
-            if values:
-                found[column] = round(statistics.fmean(values.values()), 3)
-            difference = paired(values, measured[column].get(reference, {}))
-            if difference is not None and variant != reference:
-                found[f"{column}_difference"] = difference.as_json()
-                if column == "f1":
-                    found["equal_within_0.3"] = difference.within()
+        found: dict[str, Any] = {"runs": len(own), "diverged": lost(rows, variant)}
+        found["undone_epochs"] = round(sum(by_variant(own, "undone").get(variant, {}).values()))
+        notes = sorted({row["note"] for row in own if row["note"]})
+        if notes:
+            found["notes"] = notes
+        for column, measured in values.items():
+            if measured.get(variant):
+                found[column] = round(statistics.fmean(measured[variant].values()), 3)
+        apart_from = difference(rows, variant, reference) if variant != reference else None
+        if apart_from is not None:
+            if variant in by_pool and not found["diverged"]:
+                apart_from["pooled"] = [round(edge, 4) for edge in by_pool[variant]]
+            found["f1_difference"] = apart_from
+            found["equal_within_0.3"] = apart_from["equal"]
+            found["lost_at_most"] = apart_from["lost_at_most"]
         for column, cost in costs.items():
             ratio = _ratio(cost.get(variant, {}), cost.get(reference, {}))
             if ratio is not None:
@@ -55,6 +108,24 @@ def compared(rows: Sequence[Row], reference: str, columns: Sequence[str] = ("f1"
             found["updates"] = round(statistics.fmean(costs["updates"][variant].values()), 1)
         result[variant] = found
     return result
+
+
+def runs(found: Mapping[str, Any]) -> str:
+    """How many runs there were, and what went wrong in them."""
+    wrong = [f"{found['diverged']} diverged"] if found.get("diverged") else []
+    if found.get("undone_epochs"):
+        wrong.append(f"{found['undone_epochs']} epochs undone")
+    return f"{found['runs']}{' (' + ', '.join(wrong) + ')' if wrong else ''}"
+
+
+def equal(found: Mapping[str, Any]) -> str:
+    """Whether a variant was shown to be equal within ± 0.3: on any such documents, on those judged, or not."""
+    apart = found.get("f1_difference")
+    if apart is None:
+        return ""
+    if apart["equal"]:
+        return "yes"
+    return "on these documents" if apart["over_seeds"]["equal"] else "not shown"
 
 
 def _ratio(values: Mapping[int, float], reference: Mapping[int, float]) -> float | None:

@@ -15,12 +15,15 @@ class Progress:
     """How far a training is: micro-batches seen of all there will be, updates made, and the epochs' number.
 
     ``batches`` counts micro-batches over the whole training, so it measures data; updates depend on the batch size.
+    ``filled``: the share of the planned micro-batches that an update really has, known when the rate is asked for; an
+    epoch's last update may have fewer.
     """
 
     batches: int
     total_batches: int
     updates: int
     epochs: int
+    filled: float = 1.0
 
     @property
     def share(self) -> float:

@@ -157,3 +157,32 @@ def best_size(
         raise ConfigurationError(f"no size can be trained within {flops:.3g} FLOPs: {', '.join(sizes) or 'none given'}")
     _, _, name, allocation = min(found, key=lambda item: item[:3])
     return name, allocation
+
+
+def smallest_size(
+    law: ScalingLaw, sizes: Mapping[str, float], tokens: float, default: str, within: float = 0.01
+) -> tuple[str, Allocation]:
+    """The smallest size whose predicted loss on the same tokens is at most a share ``within`` above the default's; what
+    ``size: auto`` asks.
+
+    All sizes see all data there is, which costs a small task little; what a smaller one saves it saves in training and
+    again with every text it answers. Tokens served later do not change the choice: on equal training tokens a smaller
+    size is cheaper in both.
+
+    Args:
+        sizes: name to parameters.
+        tokens: training tokens of all epochs.
+        default: the size whose loss is the measure.
+
+    Raises:
+        ConfigurationError: an amount is out of range, or ``default`` is none of the sizes.
+    """
+    if default not in sizes:
+        raise ConfigurationError(f"the default size {default} is none of: {', '.join(sizes) or 'none given'}")
+    _positive(tokens=tokens, **sizes)
+    if not 0 <= within < math.inf:
+        raise ConfigurationError(f"within must be a finite share, at least 0, found {within}")
+    most = (1 + within) * float(law.loss(sizes[default], tokens))
+    enough = [(size, name) for name, size in sizes.items() if float(law.loss(size, tokens)) <= most]
+    size, name = min(enough)
+    return name, _allocation(law, size, tokens, 0.0)

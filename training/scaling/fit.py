@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -168,7 +169,9 @@ def objective_of(law: ScalingLaw, points: Points) -> float:
     return objective(objective.vector(law))[0] * _SCALE
 
 
-def fit(points: Points, *, starts: int = 100, bootstrap: int = 0, seed: int = 0) -> Fit:
+def fit(
+    points: Points, *, starts: int = 100, bootstrap: int = 0, seed: int = 0, groups: Sequence[Hashable] | None = None
+) -> Fit:
     """Fit E, A, B, α and β by the sum over points of Huber(log L(N, D) − log loss), δ = 1e-3.
 
     Every start of the paper's grid of 4,500 is evaluated, ``starts`` of them are followed by L-BFGS. The sum matters:
@@ -176,6 +179,8 @@ def fit(points: Points, *, starts: int = 100, bootstrap: int = 0, seed: int = 0)
 
     Args:
         bootstrap: how many times the points are drawn anew, with replacement, and fitted again from the estimate.
+        groups: for every point what it belongs to; points of one group (seeds of one run, say) are drawn together. By
+            default each stands alone.
 
     Raises:
         ConfigurationError: fewer than 6 points, fewer than 3 sizes or amounts of data, or no law with falling loss.
@@ -196,9 +201,14 @@ def fit(points: Points, *, starts: int = 100, bootstrap: int = 0, seed: int = 0)
         raise ConfigurationError("no scaling law fits: in these points loss does not fall with both size and data")
     value, law = found
     rng = np.random.default_rng(seed)
+    names = list(range(len(points)) if groups is None else groups)
+    if len(names) != len(points):
+        raise ConfigurationError(f"a fit of {len(points)} points needs as many groups, found {len(names)}")
+    members = [np.flatnonzero([name == own for name in names]) for own in dict.fromkeys(names)]
     laws: list[ScalingLaw] = []
     for _ in range(bootstrap):
-        drawn = _Objective(points.take(rng.integers(0, len(points), len(points))))
+        chosen = [members[index] for index in rng.integers(0, len(members), len(members))]
+        drawn = _Objective(points.take(np.concatenate(chosen)))
         again = _best(drawn, [drawn.vector(law)])
         if again is not None:
             laws.append(again[1])

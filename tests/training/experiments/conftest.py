@@ -5,6 +5,7 @@ import pytest
 from tests.training.bills import write_data, write_home
 from tests.training.experiments.toy import tiny
 from training.experiments.material import load_material
+from training.experiments.plateau import SEEN
 from training.experiments.running import Bench
 
 
@@ -39,5 +40,5 @@ def bench(material):
 @pytest.fixture
 def known():
     """The families that experiments name, in small."""
-    names = ("narrow-2x96", "narrow-3x128", "narrow-4x192")
+    names = ("narrow-2x96", "truncated-3", "truncated-6", "narrow-4x256", *SEEN)
     return {**{name: tiny(name) for name in names}, "conv-4x96": tiny("conv-4x96", "conv", 2, 16, 0)}

@@ -53,4 +53,5 @@ def test_the_page_names_every_experiment_and_option(project_root):
     }
     assert described == options
     shown = set(re.findall(r"--[a-z][a-z-]+", page))
-    assert shown <= options
+    summarised = {option for parameter in command.main.commands["summarise"].params for option in parameter.opts}
+    assert shown <= options | summarised

@@ -1,15 +1,17 @@
 """Runs are done once, by whoever claims them, and written down however they end."""
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.errors import TrainingDiverged
-from training.experiments.jobs import Job
+from training.experiments.jobs import Job, Skipped
 from training.experiments.ledger import claim, number, read_rows
 from training.experiments.runner import do, make_plan
 
 
 class Pace:
-    def training(self, family):
+    def training(self, family, token_budget=800):
         return 1.0
 
     def forward(self, family):
@@ -51,6 +53,27 @@ def test_a_student_that_diverges_is_a_result(tmp_path):
     assert (wild["outcome"], number(wild, "f1")) == ("diverged", None)
     assert (tame["outcome"], number(tame, "f1")) == ("done", 90.0)
     assert planned(jobs, out).left == {}
+
+
+def test_a_run_that_cannot_be_made_is_left_out_with_a_note(tmp_path):
+    def skip(_bench):
+        raise Skipped("no such scores")
+
+    out = tmp_path / "runs.csv"
+    assert do(planned([job("none", skip)], out), Stub(), out, tmp_path, command="test") == 1
+    (row,) = read_rows(out)
+    assert (row["outcome"], row["note"], row["f1"]) == ("skipped", "no such scores", "")
+    assert planned([job("none", skip)], out).left == {}
+
+
+def test_what_waits_is_estimated_and_not_done(tmp_path):
+    out = tmp_path / "runs.csv"
+    waiting = replace(job("later", lambda _bench: {}, seconds=3600.0), ready=False)
+    plan = planned([job("first", lambda _bench: {}), waiting], out)
+    assert "0 of 2 runs are done" in plan.describe()
+    assert "60 min" in plan.describe()
+    assert do(plan, Stub(), out, tmp_path, command="test") == 1
+    assert [row["variant"] for row in read_rows(out)] == ["first"]
 
 
 def test_an_interrupted_experiment_goes_on_where_it_stopped(tmp_path):

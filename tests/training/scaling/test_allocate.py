@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import ConfigurationError
-from training.scaling.allocate import allocate, allocate_at_loss, allocate_within, best_size, budget_of_size
+from training.scaling.allocate import (
+    allocate,
+    allocate_at_loss,
+    allocate_within,
+    best_size,
+    budget_of_size,
+    smallest_size,
+)
 from training.scaling.law import CHINCHILLA, ScalingLaw
 
 LAWS = st.builds(
@@ -114,3 +121,16 @@ def test_a_law_broadcasts():
     assert losses.shape == (2, 3)
     assert (np.diff(losses, axis=0) < 0).all()
     assert (np.diff(losses, axis=1) < 0).all()
+
+
+def test_the_smallest_size_that_is_good_enough():
+    sizes = {"small": 1e6, "middle": 1e8, "large": 1e10}
+    tokens = 1e9
+    losses = {name: float(CHINCHILLA.loss(size, tokens)) for name, size in sizes.items()}
+    gap = losses["middle"] / losses["large"] - 1
+    assert smallest_size(CHINCHILLA, sizes, tokens, "large", 0.99 * gap)[0] == "large"
+    name, chosen = smallest_size(CHINCHILLA, sizes, tokens, "large", 1.01 * gap)
+    assert (name, chosen.tokens) == ("middle", tokens)
+    assert chosen.loss == pytest.approx(losses["middle"])
+    with pytest.raises(ConfigurationError, match="huge"):
+        smallest_size(CHINCHILLA, sizes, tokens, "huge")

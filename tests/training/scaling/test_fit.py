@@ -107,3 +107,14 @@ def test_points_that_cannot_tell_are_refused(points, problem):
 
 def test_the_unrounded_constants_are_used():
     assert pytest.approx([math.log(CHINCHILLA.A), math.log(CHINCHILLA.B)]) == [6.0073404, 6.0179186]
+
+
+def test_points_of_a_group_are_drawn_together():
+    points = made(0.02)
+    alone = fit(points, starts=4, bootstrap=3)
+    assert fit(points, starts=4, bootstrap=3, groups=list(range(len(points)))).bootstrap == alone.bootstrap
+    # One group: every resample is the whole set.
+    (whole,) = {law.alpha for law in fit(points, starts=4, bootstrap=3, groups=["one"] * len(points)).bootstrap}
+    assert whole == pytest.approx(alone.law.alpha, rel=1e-3)
+    with pytest.raises(ConfigurationError, match="as many groups"):
+        fit(points, starts=4, bootstrap=1, groups=["one"])

@@ -37,7 +37,8 @@ class BatchRampHook(Hook):
         return planned * self.size(progress)
 
     def rate(self, progress: Progress) -> float:
-        scale = scaled_rate(1.0, self.size(progress), self.rule)
+        # An epoch's last update may be smaller than planned, and then its rate is that of its own size.
+        scale = scaled_rate(1.0, max(1.0, self.size(progress) * progress.filled), self.rule)
         return warm_up(progress.share, self.warmup, scale)
 
 
@@ -56,7 +57,7 @@ class GrowthForDecayHook(Hook):
 
     def rate(self, progress: Progress) -> float:
         decay = self.decay(progress.share)
-        return self.growth.rate(decay) / decay if decay > 0 else 1.0
+        return self.growth.rate(decay, progress.filled) / decay if decay > 0 else 1.0
 
 
 def linear_decay(warmup: float) -> Callable[[float], float]:

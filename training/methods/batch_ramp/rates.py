@@ -103,7 +103,7 @@ class GrowthForDecay:
             steps = math.floor(-math.log(decay) / math.log(self.factor) + 1e-9)
         return round(self.factor**steps)
 
-    def rate(self, decay: float) -> float:
-        """What the peak rate is multiplied by there."""
-        batch = self.batch(decay)
+    def rate(self, decay: float, filled: float = 1.0) -> float:
+        """What the peak rate is multiplied by there; ``filled``: the share of the grown batch that an update has."""
+        batch = max(1.0, self.batch(decay) * filled)
         return decay * (batch if self.optimizer == "sgd" else math.sqrt(batch))

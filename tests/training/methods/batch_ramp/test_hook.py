@@ -29,6 +29,16 @@ def test_a_large_batch_is_warmed_up_to_its_rate():
     assert [hook.rate(at(share)) for share in (0, 0.1, 0.2, 0.9)] == pytest.approx([1, 4.5, 8, 8])
 
 
+def test_an_update_that_an_epoch_s_end_cut_short_has_the_rate_of_its_own_size():
+    cut = Progress(500, 1000, 0, 10, filled=0.25)
+    assert from_line("8; rate=sqrt", warmup=0.0).rate(cut) == pytest.approx(math.sqrt(2))
+    assert from_line("2; rate=sqrt", warmup=0.0).rate(cut) == 1
+    late = Progress(900, 1000, 0, 10, filled=0.5)
+    growth = from_line("grow=adamw most=8", warmup=0.0)
+    assert growth.batches(late, 1) == 8
+    assert 0.1 * growth.rate(late) == pytest.approx(0.1 * math.sqrt(4))
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_growth_takes_the_place_of_the_loop_s_decay(optimizer):
     """The loop multiplies its own linear decay by the hook's rate: rate / batch, or rate / √batch, is that decay."""
