@@ -378,7 +378,7 @@ class Settings(BaseSettings):
     audit_keep_text: bool = Field(
         False,
         description="Keep the text of audited and corrected documents in the audit database. Without, only a digest, "
-        "values and offsets are kept, and `cascade audit export` has nothing to calibrate with. Texts may hold "
+        "values and offsets are kept, and `cascade audit export` has nothing to write. Texts may hold "
         "personal data.",
     )
     audit_days: float = Field(
