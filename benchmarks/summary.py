@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks import guarantee, tasks
+from benchmarks import audits, guarantee, tasks
 from benchmarks.serving import page
 from gateway.files import write_text
 
@@ -246,6 +246,7 @@ def placed(page: Path, marker: str, content: str) -> tuple[str, str]:
 def main() -> int:
     pages = {
         ROOT / "README.md": ("receipts", render()),
+        ROOT / "docs" / "audit.md": ("audits", audits.render()),
         ROOT / "docs" / "guarantee.md": ("guarantee", guarantee.render()),
         ROOT / "docs" / "serving.md": ("serving", page.render()),
         ROOT / "docs" / "tasks.md": ("tasks", tasks.render()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from gateway.document import TIERS, Document, TierName
@@ -22,6 +23,7 @@ from gateway.trust import (
     TrustedRules,
     changed_fields,
     is_void,
+    promise_digest,
     trust_of,
     uncertified_fields,
     without_void_certificates,
@@ -56,6 +58,14 @@ class LoadedTask:
     def trusted(self) -> TrustedRules:
         """The rules as the policy may rely on them."""
         return self.proposer or TrustedRules(self.rules, self.trust)
+
+    @cached_property
+    def promise(self) -> str | None:
+        """What tells its promise from another one (:func:`gateway.trust.promise_digest`); ``None`` without a policy.
+
+        Other than ``policy_digest`` it stays the same when a calibration comes to the same decisions.
+        """
+        return None if self.policy is None else promise_digest(self.policy)
 
     @property
     def unavailable(self) -> dict[TierName, str]:

@@ -346,6 +346,15 @@ class Settings(BaseSettings):
         description="Who audits: the `large` tier, which is agreement and not truth, or a `person`, for whom answers "
         "are kept as open questions (`cascade audit open`). Answers of the large tier go to a person in any case.",
     )
+    calibration_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Share of answered documents that are kept for a person to label all fields of, whatever became of "
+        "them: the only ones that `cascade audit export --for calibration` writes. Needs `CASCADE_AUDIT_KEEP_TEXT`. "
+        "0 draws none.",
+    )
     audit_daily_budget: float = Field(
         1.0,
         ge=0,
@@ -369,7 +378,7 @@ class Settings(BaseSettings):
     audit_keep_text: bool = Field(
         False,
         description="Keep the text of audited and corrected documents in the audit database. Without, only a digest, "
-        "values and offsets are kept, and `cascade audit export` has nothing to calibrate with. Texts may hold "
+        "values and offsets are kept, and `cascade audit export` has nothing to write. Texts may hold "
         "personal data.",
     )
     audit_days: float = Field(
@@ -388,8 +397,9 @@ class Settings(BaseSettings):
         ge=0,
         lt=1,
         allow_inf_nan=False,
-        description="Chance that the promised quality of a task is ever put in doubt while it is kept, however long "
-        "the service runs. 0 leaves doubts to `CASCADE_AUDIT_RUN_LENGTH`.",
+        description="Chance that the promised quality of a task is ever put in doubt by the first alarm while it is "
+        "kept, however long the service runs; the second, `CASCADE_AUDIT_RUN_LENGTH`, adds to it. 0 leaves doubts to "
+        "the second.",
     )
     audit_run_length: float = Field(
         100_000.0,

@@ -44,8 +44,9 @@ def dashboard() -> Dashboard:
             ),
             p.stat(
                 "Money saved",
-                "What the large tier alone would have cost, less what was spent.",
+                "What the large tier alone would have cost, less what was spent on requests; and less audits too.",
                 (q.saved(q.RANGE), "{{currency}}"),
+                (q.saved_after_audits(q.RANGE), "after audits, {{currency}}"),
                 unit="none",
                 thresholds=p.GOOD_ABOVE_ZERO,
             ),

@@ -52,6 +52,12 @@ def saved(window: str, by: str = "currency") -> str:
     return f"sum by ({by}) ({always_large(window, 'task, currency')} - {cost(window, 'task, currency')})"
 
 
+def saved_after_audits(window: str, by: str = "currency") -> str:
+    """Saved money less what audits did cost, which is in no request's cost."""
+    money = saved(window, by)
+    return f"{money} - ({increase('cascade_audit_cost_total', window, TASK, by=by)} or 0 * {money})"
+
+
 def saved_share(window: str, by: str = "currency") -> str:
     """Saved money over ``always_large``."""
     return f"{saved(window, by)} / ({always_large(window, by)} > 0)"

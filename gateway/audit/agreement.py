@@ -5,20 +5,23 @@ the accepted answers are wrong, it disagrees with d = a·(1 − e) + b·e of the
 
     d ≤ a·(1 − m) + b·m .
 
-Both shares are measured on the calibration documents, where the truth is known, and taken at their upper bounds, so
-that the promise is not doubted for what is the large tier's own fault. The price is power: where wrong answers are
-few, b's bound is near 1, and doubts come later than a person's judgement would raise them. Errors the large tier shares
-with the tier it audits (b below 1) are not seen at all.
+Both shares are measured on labelled documents, where the truth is known, and taken at their upper bounds, so that the
+promise is not doubted for what is the large tier's own fault. They belong to one way of accepting: another chain of
+tiers or another target accepts other answers, of which the large tier disagrees with others. So each is measured by
+itself (a *level*). Where nothing was measured, nothing is tested.
+
+The price is power: where wrong answers are few, b's bound is near 1, and doubts come later than a person's judgement
+would raise them. Errors the large tier shares with the tier it audits (b below 1) are not seen at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from gateway.evaluation.bounds import clopper_pearson_upper
-from gateway.policy import Policy
+from gateway.policy import Chain, chain_name
 
 #: A limit at or above this leaves nothing to be tested.
 HIGHEST_LIMIT = 0.95
@@ -26,8 +29,7 @@ HIGHEST_LIMIT = 0.95
 
 @dataclass(frozen=True)
 class Agreement:
-    """Accepted answers of the calibration documents by whether they are right, and with how many the large tier
-    disagreed."""
+    """Accepted answers of labelled documents by whether they are right, and with how many the large tier disagreed."""
 
     right: int = 0
     right_disagreed: int = 0
@@ -57,14 +59,19 @@ class Agreement:
         return counts
 
 
-def allowed_disagreement(counts: Agreement, limit: float, delta: float = 0.05) -> float:
+def level_name(chain: Chain, guarantee: float) -> str:
+    """What accepted answers have in common whose agreement is measured together: ``rules+student+large@0.95``."""
+    return f"{chain_name(chain)}@{guarantee:g}"
+
+
+def allowed_disagreement(counts: Agreement, limit: float, delta: float) -> float:
     """The rate at which the large tier may disagree with accepted answers while at most ``limit`` of them are wrong.
 
     The bound a·(1 − m) + b·m of the module's docstring with upper Clopper-Pearson bounds for a and b, each at
-    ``delta / 2``: over the draw of the calibration documents it is too low with probability at most ``delta``.
+    ``delta / 2``: over the draw of the labelled documents it is too low with probability at most ``delta``.
 
     Args:
-        counts: accepted answers of one field on calibration documents, those that the large tier did not give itself.
+        counts: accepted answers of one field and level, those that the large tier did not give itself.
         limit: 1 − the quality target.
         delta: see above.
     """
@@ -73,30 +80,19 @@ def allowed_disagreement(counts: Agreement, limit: float, delta: float = 0.05) -
     return right * (1.0 - limit) + max(right, wrong) * limit
 
 
-def assumed_disagreement(large_error: float, limit: float) -> float:
-    """The same without measured agreement: an answer is disagreed with when it is wrong or the large tier is."""
-    return min(1.0, limit + large_error)
+def disagreement_limit(levels: Mapping[str, Agreement], level: str, guarantee: float, alpha: float) -> float | None:
+    """The limit for an audit by the large tier of an answer of ``level``; ``None``: nothing can be tested.
 
+    The limits of all of a field's levels share ``alpha``: that any of them is too low has at most that probability.
 
-def large_error(policy: Policy, field: str) -> float | None:
-    """An upper bound on the share of wrong answers of the large tier alone, from its own certificates.
-
-    ``None`` when the policy says nothing about it.
-
-    Taken where its threshold accepted most, so that nearly all its answers count.
+    Args:
+        levels: what was measured of the field, by level.
+        level: the answer's.
+        guarantee: what was promised for it.
+        alpha: see above.
     """
-    found = list(policy.thresholds.get("large", {}).get(field, {}).values())
-    return max(found, key=lambda threshold: threshold.accepted).bound if found else None
-
-
-def disagreement_limit(counts: Agreement | None, policy: Policy | None, field: str, guarantee: float) -> float | None:
-    """The limit for an audit of ``field`` by the large tier, from what is known; ``None``: nothing can be tested."""
-    limit = 1.0 - guarantee
-    if counts is not None and counts.right:
-        allowed = allowed_disagreement(counts, limit)
-    else:
-        own = large_error(policy, field) if policy is not None else None
-        if own is None:
-            return None
-        allowed = assumed_disagreement(own, limit)
+    counts = levels.get(level)
+    if counts is None or not counts.right:
+        return None
+    allowed = allowed_disagreement(counts, 1.0 - guarantee, alpha / len(levels))
     return allowed if allowed < HIGHEST_LIMIT else None

@@ -22,8 +22,8 @@ from gateway.audit.ledger import Standing
 from gateway.audit.listening import AuditListener
 from gateway.audit.references import References
 from gateway.audit.shift import take
-from gateway.audit.signals import signals_of
-from gateway.audit.store import AuditStore, Correction, Kept
+from gateway.audit.signals import comparable, signals_of
+from gateway.audit.store import AuditStore, Correction, Kept, Purpose
 from gateway.audit.terms import Terms
 from gateway.cascade import Extraction
 from gateway.document import Document
@@ -84,19 +84,33 @@ class Auditor:
         """Draw answers of a request that was just answered. Never waits, never raises, and costs microseconds."""
         if outcome.filtered is not None:
             return
-        share = self._terms.share_of(task.spec.name)
-        if share > 0 and (drawn := draw(outcome.extraction, share, self._chance)):
-            self._offer(task, document, outcome.extraction, drawn)
-        if self._terms.shift_share > 0 and self._chance() < self._terms.shift_share:
-            self._seen.append((task, document.text, outcome.extraction))
+        extraction = outcome.extraction
+        if self._terms.calibration_share > 0 and self._chance() < self._terms.calibration_share:
+            # A person judges all of it: what would be audited too. It is drawn whatever the answers are, so that the
+            # audits that are left stay a fair sample.
+            self._offer(task, document, extraction, tuple(extraction.fields), "calibration")
+        else:
+            share = self._terms.share_of(task.spec.name)
+            if share > 0 and (drawn := draw(extraction, share, self._chance)):
+                self._offer(task, document, extraction, drawn, "audit")
+        if (
+            self._terms.shift_share > 0
+            and comparable(task.spec, extraction)
+            and self._chance() < self._terms.shift_share
+        ):
+            self._seen.append((task, document.text, extraction))
 
-    def _offer(self, task: LoadedTask, document: Document, extraction: Extraction, drawn: tuple[str, ...]) -> None:
+    def _offer(
+        self, task: LoadedTask, document: Document, extraction: Extraction, names: tuple[str, ...], purpose: Purpose
+    ) -> None:
         length = len(document.text)
+        results = {name: extraction.fields[name] for name in names}
+        evidence = {name: extraction.evidence[name] for name in names if name in extraction.evidence}
+        drawn = Drawn(task, REQUEST_ID.get() or uuid.uuid4().hex, document, results, evidence, purpose)
         if len(self._waiting) >= self._terms.queue or self._characters + length > QUEUED_CHARACTERS:
-            self._listener.audit_dropped(task.spec.name, "queue-full", len(drawn))
+            self._listener.audit_dropped(task.spec.name, "queue-full", drawn.count)
             return
-        results = {name: extraction.fields[name] for name in drawn}
-        self._waiting.append(Drawn(task, REQUEST_ID.get() or uuid.uuid4().hex, document, results))
+        self._waiting.append(drawn)
         self._characters += length
         self._wake.set()
 
@@ -126,7 +140,7 @@ class Auditor:
         def same(expected: object, answered: object) -> bool:
             return is_right(spec, correction.field, tuple(expected), tuple(answered))  # type: ignore[arg-type]
 
-        alarm = self._terms.alarm.split(len(spec.fields) + 1)
+        alarm = self._terms.promise_alarm(len(spec.fields))
         kept = await asyncio.to_thread(self.store.correct, correction, same, alarm)
         verdict = "unknown" if kept.agree is None else ("right" if kept.agree else "wrong")
         if kept.result == "new":
@@ -148,7 +162,7 @@ class Auditor:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for drawn in self._waiting:
-            self._listener.audit_dropped(drawn.task.spec.name, "stopped", len(drawn.results))
+            self._listener.audit_dropped(drawn.task.spec.name, "stopped", drawn.count)
         self._waiting.clear()
         self.store.database.close()
 
@@ -158,7 +172,7 @@ class Auditor:
             while self._waiting:
                 drawn = self._waiting.popleft()
                 self._characters -= len(drawn.document.text)
-                name, count = drawn.task.spec.name, len(drawn.results)
+                name, count = drawn.task.spec.name, drawn.count
                 try:
                     await self._process(drawn)
                 except CascadeError as error:
@@ -171,7 +185,8 @@ class Auditor:
 
     async def _process(self, drawn: Drawn) -> None:
         reference = await asyncio.to_thread(self._references.find, drawn.task.spec.name)
-        answers = drawn.answers(self._terms.by, reference)
+        limit_alpha = self._terms.limit_alpha(len(drawn.task.spec.fields))
+        answers = drawn.answers(self._terms.by, reference, limit_alpha)
         for_person = [answer for answer in answers if answer.judge == "person"]
         for_large = [answer for answer in answers if answer.judge == "large"]
         if for_person:
@@ -191,10 +206,10 @@ class Auditor:
             is_right(drawn.task.spec, answer.field, value, answer.value)
             for answer, value in zip(for_large, values, strict=True)
         ]
-        alarm = self._terms.alarm.split(len(drawn.task.spec.fields) + 1)
+        alarm = self._terms.promise_alarm(len(drawn.task.spec.fields))
         doubting = await asyncio.to_thread(self.store.judged, for_large, values, agree, drawn.document, alarm)
         for answer, agrees in zip(for_large, agree, strict=True):
-            self._listener.audited(name, answer.field, answer.tier, agrees)
+            self._listener.audited(name, answer.field, answer.tier, agrees, answer.allowed)
         await self._doubting(doubting)
 
     async def _doubting(self, standings: list[Standing] | tuple[Standing, ...]) -> None:
@@ -219,14 +234,14 @@ class Auditor:
         tasks: Mapping[str, LoadedTask] = {task.spec.name: task for task, _, _ in batch}
         for name, task in tasks.items():
             reference = self._references.find(name)
-            if reference is None or reference.policy != task.policy_digest or task.policy_digest is None:
-                continue  # nothing to compare with; answers of another policy have other signals
+            if reference is None or task.promise is None or reference.promise != task.promise:
+                continue  # nothing to compare with; other rules find something else
             signals = [
                 signals_of(text, extraction, reference.vocabulary)
                 for other, text, extraction in batch
-                if other.spec.name == name and other.policy_digest == task.policy_digest
+                if other.spec.name == name and other.promise == task.promise
             ]
-            noticed = take(self.store.database, reference, task.policy_digest, signals, self._terms.alarm, time.time())
+            noticed = take(self.store.database, reference, task.promise, signals, self._terms.alarm, time.time())
             if noticed is not None:
                 log_shift(noticed)
 

@@ -21,7 +21,8 @@ _log = logging.getLogger("gateway.audit")
 
 
 class Doubts:
-    """A copy of the tests' verdicts. Only those under the policy in force count: a new policy is a new promise."""
+    """A copy of the tests' verdicts. Only those about the promise in force count (:attr:`LoadedTask.promise`): a policy
+    that decides otherwise is a new one, one that was only made again is not."""
 
     def __init__(self) -> None:
         self._fields: Mapping[tuple[str, str], frozenset[str]] = {}
@@ -76,7 +77,7 @@ class Doubts:
 
 
 def _key(task: LoadedTask) -> tuple[str, str]:
-    return task.spec.name, task.policy_digest or NO_POLICY
+    return task.spec.name, task.promise or NO_POLICY
 
 
 def log_doubt(standing: Standing) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +19,8 @@ from gateway.extraction import Outcome
 AUDIT_SECONDS = 30.0
 #: Seconds until a busy large tier is asked again: at first, and at most.
 BUSY_SECONDS, LONGEST_SECONDS = 0.1, 3.2
+#: Seconds after which one that is still busy is not asked any more. Others wait behind, and the money is wanted too.
+WAIT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ async def ask_large(engine: Engine, budget: AuditBudget, drawn: Drawn, fields: S
     reservation = await asyncio.to_thread(budget.reserve, spec.prices.currency, expected)
     if reservation is None:
         return Said(dropped="budget")
-    # Without an answer the estimate stays spent: what was done for it is not known.
+    # Without an answer the estimate stays spent: what was done for it is not known. A refusal did cost nothing.
     outcome = await _when_idle(
         engine,
         drawn,
@@ -61,6 +64,9 @@ async def ask_large(engine: Engine, budget: AuditBudget, drawn: Drawn, fields: S
             most_before=most_before,
         ),
     )
+    if outcome is None:
+        await asyncio.to_thread(budget.settle, reservation, 0.0)
+        return Said(dropped="busy")
     cost = outcome.cost.amount
     await asyncio.to_thread(budget.settle, reservation, cost)
     if outcome.extraction.unavailable:
@@ -69,12 +75,15 @@ async def ask_large(engine: Engine, budget: AuditBudget, drawn: Drawn, fields: S
     return Said({name: tuple(candidate.value for candidate in results[name].candidates) for name in fields}, cost)
 
 
-async def _when_idle(engine: Engine, drawn: Drawn, request: Request) -> Outcome:
-    """The answer, once the large tier takes the request."""
+async def _when_idle(engine: Engine, drawn: Drawn, request: Request) -> Outcome | None:
+    """The answer, once the large tier takes the request; ``None`` when it was too busy for too long."""
     pause = BUSY_SECONDS
+    give_up = time.monotonic() + WAIT_SECONDS
     while True:
         try:
             return await engine.extract(drawn.task, request)
         except Overloaded:
+            if time.monotonic() + pause > give_up:
+                return None
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_SECONDS)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Literal, Protocol, get_args
 
 #: Why an answer that was drawn, or the signals of a document, were not looked at.
-Dropped = Literal["queue-full", "budget", "unpriced", "unavailable", "failed", "stopped"]
+Dropped = Literal["queue-full", "budget", "unpriced", "unavailable", "busy", "failed", "stopped"]
 DROPPED: tuple[Dropped, ...] = get_args(Dropped)
 
 
 class AuditListener(Protocol):
     """Told what becomes of audits, feedback and tests."""
 
-    def audited(self, task: str, field: str, tier: str, agree: bool) -> None:
-        """An answer was judged."""
+    def audited(self, task: str, field: str, tier: str, agree: bool, allowed: float | None) -> None:
+        """The large tier judged an answer. ``allowed``: how probable its disagreement may be while the promise is kept;
+        ``None`` where that is not known, so that nothing was tested."""
         ...
 
     def audit_dropped(self, task: str, reason: Dropped, count: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,10 @@ from gateway.audit.terms import Terms, audit_path
 from gateway.engine import Engine
 from gateway.settings import Settings
 from gateway.telemetry.audits import AuditMetrics
+from gateway.telemetry.logs import facts
 from gateway.telemetry.metrics import Metrics
+
+_log = logging.getLogger("gateway.audit")
 
 
 def open_store(settings: Settings, home: Path | None) -> AuditStore:
@@ -40,6 +44,11 @@ async def auditing(engine: Engine, settings: Settings, metrics: Metrics, home: P
     """
     store = open_store(settings, home)
     terms = Terms.of(settings)
+    if terms.calibration_share > 0 and not settings.audit_keep_text:
+        _log.warning(
+            "documents are drawn for calibration, and their texts are not kept: set CASCADE_AUDIT_KEEP_TEXT",
+            extra=facts(code="texts-not-kept"),
+        )
     auditor = Auditor(
         engine,
         store,

@@ -1,4 +1,5 @@
-"""``models/<task>/reference.json``: what calibration documents look like, and how often the large tier agreed there.
+"""``models/<task>/reference.json``: what calibration documents look like, and how often the large tier agrees with
+accepted answers of labelled ones.
 
 ``cascade audit reference`` writes it. It holds counts and a table of hashed words, no text.
 """
@@ -17,24 +18,26 @@ from gateway.cascade import Extraction
 from gateway.errors import PolicyError
 from gateway.files import write_json
 
-FORMAT = 1
+FORMAT = 2
 FILE = "reference.json"
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Counts of each signal's values over ``documents`` documents, the known words, and agreement by field.
+    """Counts of each signal's values over ``documents`` documents, the known words, and agreement by field and level
+    (:func:`gateway.audit.agreement.level_name`), measured on documents of ``agreement_part``.
 
-    ``policy`` is the digest of the policy the documents were answered with: agreement counts hold for it only, and
-    signals of the answers shift when it changes.
+    ``promise`` is that of the task the documents were answered with (:attr:`gateway.loaded.LoadedTask.promise`):
+    agreement holds for it only, and what rules find shifts when they change.
     """
 
     task: str
     documents: int
     signals: Mapping[str, Mapping[int, int]]
     vocabulary: Vocabulary
-    agreement: Mapping[str, Agreement] = field(default_factory=dict)
-    policy: str | None = None
+    agreement: Mapping[str, Mapping[str, Agreement]] = field(default_factory=dict)
+    promise: str | None = None
+    agreement_part: str | None = None
 
     def save(self, path: Path) -> None:
         """Write it atomically."""
@@ -44,8 +47,9 @@ class Reference:
                 "format": FORMAT,
                 "task": self.task,
                 "documents": self.documents,
-                "policy": self.policy,
-                "agreement": {name: counts.as_json() for name, counts in self.agreement.items()},
+                "promise": self.promise,
+                "agreement_part": self.agreement_part,
+                "agreement": agreement_json(self.agreement),
                 "signals": {
                     name: {str(score): count for score, count in sorted(counts.items())}
                     for name, counts in self.signals.items()
@@ -69,17 +73,26 @@ class Reference:
             raise PolicyError(f"{path}: cannot be read ({error})") from error
         try:
             if raw["format"] != FORMAT:
-                raise ValueError(f"format {raw['format']!r}, not {FORMAT}")
+                raise ValueError(f"format {raw['format']!r}, not {FORMAT}: `cascade audit reference` makes it anew")
             return cls(
                 task=str(raw["task"]),
                 documents=int(raw["documents"]),
                 signals=checked_counts(raw["signals"]),
                 vocabulary=Vocabulary.from_text(raw["vocabulary"]),
-                agreement={str(name): Agreement.from_json(counts) for name, counts in raw["agreement"].items()},
-                policy=raw["policy"],
+                agreement={
+                    str(name): {str(level): Agreement.from_json(counts) for level, counts in levels.items()}
+                    for name, levels in raw["agreement"].items()
+                },
+                promise=raw["promise"],
+                agreement_part=raw["agreement_part"],
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise PolicyError(f"{path}: malformed ({error!r})") from error
+
+
+def agreement_json(agreement: Mapping[str, Mapping[str, Agreement]]) -> dict[str, dict[str, dict[str, int]]]:
+    """Field → level → counts."""
+    return {name: {level: counts.as_json() for level, counts in levels.items()} for name, levels in agreement.items()}
 
 
 def reference_of(
@@ -87,8 +100,9 @@ def reference_of(
     answered: Iterable[tuple[str, Extraction]],
     known_texts: Iterable[str],
     *,
-    agreement: Mapping[str, Agreement] | None = None,
-    policy: str | None = None,
+    agreement: Mapping[str, Mapping[str, Agreement]] | None = None,
+    promise: str | None = None,
+    agreement_part: str | None = None,
 ) -> Reference:
     """The reference of a task.
 
@@ -97,7 +111,7 @@ def reference_of(
         answered: texts like those the promise was made for, and what the cascade made of them.
         known_texts: texts whose words count as known. None of them may be among ``answered``: their words would all
             be known, and those of any other document would stand out.
-        agreement, policy: see :class:`Reference`.
+        agreement, promise, agreement_part: see :class:`Reference`.
     """
     vocabulary = Vocabulary.of(known_texts)
     counts: dict[str, Counter[int]] = {name: Counter() for name in SIGNALS}
@@ -106,4 +120,4 @@ def reference_of(
         documents += 1
         for name, score in signals_of(text, extraction, vocabulary).items():
             counts[name][score] += 1
-    return Reference(task, documents, counts, vocabulary, dict(agreement or {}), policy)
+    return Reference(task, documents, counts, vocabulary, dict(agreement or {}), promise, agreement_part)

@@ -1,17 +1,16 @@
-"""What the audit database says, for people: counts with intervals, tests, open questions, and labelled documents."""
+"""What the audit database says, for people: counts with intervals, tests, and open questions."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.audit.ledger import ALL_FIELDS
 from gateway.audit.shift import shift_standings
 from gateway.audit.store import AuditStore
 from gateway.evaluation.bounds import clopper_pearson
-from gateway.task import TaskSpec
 
 
 def report(store: AuditStore, task: str | None = None) -> dict[str, Any]:
@@ -46,62 +45,21 @@ def report(store: AuditStore, task: str | None = None) -> dict[str, Any]:
 
 
 def open_questions(store: AuditStore, task: str | None = None) -> list[dict[str, Any]]:
-    """Answers that wait for a person, oldest first: what was answered, where, and the text where it is kept.
+    """Answers that wait for a person, oldest first: what was answered, where, what they were drawn for, and the text
+    where it is kept.
 
     Raises:
         AuditStoreError: the database cannot be read.
     """
     rows = store.rows(
         "SELECT answers.task, request_id, answers.document_id AS id, field, tier, value, spans, confidence, guarantee,"
-        " answers.created, texts.text FROM answers LEFT JOIN texts ON texts.task = answers.task AND texts.digest ="
-        " answers.digest WHERE judge = 'person' AND agree IS NULL AND (? IS NULL OR answers.task = ?)"
+        " answers.created, sampled_for, state, texts.text FROM answers"
+        " LEFT JOIN texts ON texts.task = answers.task AND texts.digest = answers.digest"
+        " WHERE judge = 'person' AND judged_at IS NULL AND (? IS NULL OR answers.task = ?)"
         " ORDER BY answers.id",
         *(task, task),
     )
     return [{**row, "value": json.loads(row["value"]), "spans": json.loads(row["spans"])} for row in rows]
-
-
-def labelled_documents(store: AuditStore, spec: TaskSpec) -> Iterator[dict[str, Any]]:
-    """Documents in the data format, with what people said of their fields; only those whose text was kept.
-
-    What the large tier said is no label. A field nobody judged is left out ("not annotated"). Only values are known,
-    no spans: training aligns them.
-
-    Raises:
-        AuditStoreError: the database cannot be read.
-    """
-    rows = store.rows(
-        "SELECT texts.digest, texts.text, texts.extra, texts.document_id, judgements.field, judgements.value"
-        " FROM texts JOIN judgements ON judgements.task = texts.task AND judgements.digest = texts.digest"
-        " WHERE texts.task = ? AND judge = 'person' ORDER BY texts.created, texts.digest, judgements.id",
-        spec.name,
-    )
-    documents: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        if row["field"] not in spec.fields:
-            continue  # the task has changed since
-        document = documents.setdefault(
-            row["digest"],
-            {
-                "id": row["document_id"] or f"audit-{row['digest']}",
-                "text": row["text"],
-                "labels": {},
-                **json.loads(row["extra"]),
-            },
-        )
-        document["labels"][row["field"]] = _label(json.loads(row["value"]), spec.fields[row["field"]].many)
-    seen: set[str] = set()
-    for digest, document in documents.items():
-        if document["id"] in seen:  # ids are the callers', and may repeat
-            document["id"] = f"audit-{digest}"
-        seen.add(document["id"])
-        yield document
-
-
-def _label(values: list[str], many: bool) -> str | list[str] | None:
-    if not values:
-        return None
-    return values if many else values[0]
 
 
 def evidence_words(test: Mapping[str, Any]) -> str:

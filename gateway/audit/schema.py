@@ -86,6 +86,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (task, field, tier, judge)
         )""",
     ),
+    (
+        # Documents are drawn for calibration too: `sampled_for` is `audit` or `calibration`, `state` whether the answer
+        # was `accepted`, in `review` or `not-asked`. The column `policy` holds what tells promises apart.
+        "ALTER TABLE answers ADD COLUMN sampled_for TEXT NOT NULL DEFAULT 'audit'",
+        "ALTER TABLE answers ADD COLUMN state TEXT NOT NULL DEFAULT 'accepted'",
+        "CREATE INDEX answers_by_text ON answers (task, digest)",
+    ),
 )
 
 

@@ -1,22 +1,23 @@
 """The test of the traffic: does it still look like the calibration documents?
 
-Each signal has a test of its own; their mean is the task's test, so that no number of signals raises the chance of a
-false alarm. A shift is no proof that answers are wrong, and answers can go wrong without one.
+Each signal has a test of its own. Each is fair when only its own past is known, and not given that of the others, so
+that their mean would be no fair bet. An alarm is raised when the evidence of a single one of S signals reaches S / α:
+by the union bound the chance of a false alarm is at most α, however they depend on each other. A shift is no proof that
+answers are wrong, and answers can go wrong without one.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from gateway.audit.conformal import Ranking
 from gateway.audit.database import Database
-from gateway.audit.evidence import Alarm, log_mean
+from gateway.audit.evidence import Alarm
 from gateway.audit.ledger import TRAFFIC
 from gateway.audit.reference import Reference
 
@@ -40,8 +41,9 @@ class Shift:
 
     @property
     def log_for_ever(self) -> float:
-        """The natural logarithm of the evidence that the traffic differs (:mod:`gateway.audit.evidence`)."""
-        return float(log_mean(np.array([ranking.evidence.log_for_ever for ranking in self.rankings.values()])))
+        """ln of the leading signal's evidence over the number of signals, against ln(1/α): 1 over it bounds the chance
+        of ever seeing so much in traffic like the reference."""
+        return self.rankings[self.leading].evidence.log_for_ever - math.log(len(self.rankings))
 
     @property
     def leading(self) -> str:
@@ -50,7 +52,7 @@ class Shift:
 
     def raised(self, alarm: Alarm) -> bool:
         """Whether the evidence is enough; only the chance of a false alarm for ever counts here."""
-        return self.documents > 0 and alarm.alpha > 0 and self.log_for_ever >= -np.log(alarm.alpha)
+        return self.documents > 0 and alarm.alpha > 0 and self.log_for_ever >= -math.log(alarm.alpha)
 
     def as_json(self) -> dict[str, Any]:
         rankings = {name: ranking.as_json() for name, ranking in self.rankings.items()}

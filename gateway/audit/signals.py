@@ -1,6 +1,8 @@
 """What can be seen of a document and its answer without a label: cheap figures, as whole numbers on fixed scales.
 
-The scales are the same for every task and never fitted, which the test of :mod:`gateway.audit.conformal` needs.
+The scales are the same for every task and never fitted, which the test of :mod:`gateway.audit.conformal` needs. For the
+same reason nothing that thresholds decide is among them (which tier answered, how sure it was when it did): they were
+chosen on the calibration documents, which are the reference, so that these and later ones are not exchangeable in it.
 """
 
 from __future__ import annotations
@@ -10,12 +12,11 @@ import binascii
 import math
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from gateway.cascade import Extraction
-from gateway.combine import log_odds
-from gateway.document import TIERS
+from gateway.task import TaskSpec
 
 #: What a reference and the traffic are compared by.
 SIGNALS = (
@@ -25,15 +26,11 @@ SIGNALS = (
     "lower-case",
     "digits",
     "unknown-words",
-    "tier",
-    "confidence",
     "rules-found",
 )
 #: Characters of a text that are looked at; more would only cost time.
 CHARACTERS = 20_000
 _WORD = re.compile(r"[^\W\d_]{3,}")
-_TIER_DEPTH: Mapping[str | None, int] = {tier: depth for depth, tier in enumerate(TIERS)}
-_REVIEW_DEPTH = len(TIERS)
 
 
 class Vocabulary:
@@ -102,23 +99,23 @@ def signals_of(text: str, extraction: Extraction, vocabulary: Vocabulary) -> dic
         "lower-case": _share(sum(map(str.islower, part)) / max(1, letters)),
         "digits": _share(sum(map(str.isdecimal, part)) / max(1, len(part))),
         "unknown-words": _share(vocabulary.unknown_share(part)),
-        **_answer_signals(extraction),
+        "rules-found": _share(_rules_found(extraction)),
     }
 
 
-def _answer_signals(extraction: Extraction) -> dict[str, int]:
-    depths = [
-        _TIER_DEPTH.get(result.tier, _REVIEW_DEPTH) if result.state == "accepted" else _REVIEW_DEPTH
-        for result in extraction.fields.values()
-    ]
-    confidences = [log_odds(result.confidence) for result in extraction.fields.values()]
+def comparable(task: TaskSpec, extraction: Extraction) -> bool:
+    """Whether an answer can be compared with those of the reference, which were asked for all fields.
+
+    Of some fields, or without the rules, rules find another share whatever the document.
+    """
+    everything = len(extraction.fields) == len(task.fields)
+    return everything and ("rules" in extraction.tiers or "rules" not in task.tiers)
+
+
+def _rules_found(extraction: Extraction) -> float:
+    """The share of fields that rules found something for."""
     found = sum(bool(evidence.answers.get("rules")) for evidence in extraction.evidence.values())
-    fields = max(1, len(extraction.fields))
-    return {
-        "tier": _share(sum(depths) / (fields * _REVIEW_DEPTH)),
-        "confidence": round(4 * sum(confidences) / fields),
-        "rules-found": _share(found / fields),
-    }
+    return found / max(1, len(extraction.fields))
 
 
 def _octaves(amount: float) -> int:

@@ -22,6 +22,10 @@ from gateway.errors import AmbiguousFeedback
 from gateway.evaluation.dataset import text_digest
 
 Judge = Literal["large", "person"]
+#: What an answer was drawn for: to test what was promised, or as part of a document to calibrate with.
+Purpose = Literal["audit", "calibration"]
+#: What had become of it. ``not-asked``: the request did not ask for the field.
+AuditedState = Literal["accepted", "review", "not-asked"]
 #: Whether two sets of values are the same under the field's type: ``same(expected, answered)``.
 Same = Callable[[Sequence[str], Sequence[str]], bool]
 SECONDS_A_DAY = 86_400.0
@@ -29,11 +33,11 @@ SECONDS_A_DAY = 86_400.0
 
 @dataclass(frozen=True)
 class AuditedAnswer:
-    """An accepted answer that was drawn for an audit.
+    """An answer that was drawn: an accepted one for an audit, or any as part of a document for calibration.
 
     ``value`` holds the values in the form labels use, none for an accepted absence. ``allowed`` is the probability of a
     wrong answer (``judge`` is ``person``) or of a disagreement (``large``) that keeps the promise; ``None`` where there
-    is no promise to be tested.
+    is no promise to be tested. ``policy`` tells the promise (:attr:`gateway.loaded.LoadedTask.promise`).
     """
 
     task: str
@@ -49,6 +53,8 @@ class AuditedAnswer:
     allowed: float | None
     policy: str
     judge: Judge
+    sampled_for: Purpose = "audit"
+    state: AuditedState = "accepted"
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ class Kept:
 
     ``result``: ``new``; ``same``, it was there already; ``changed``, it replaces an earlier one. ``agree``: whether the
     gateway's answer was right, ``None`` where that is not known. ``audit``: it answered a question that was drawn at
-    random, and counts in the tests.
+    random; if that was about an accepted answer, it counts in the tests.
     """
 
     result: Literal["new", "same", "changed"]
@@ -128,6 +134,7 @@ class AuditStore:
         judged: list[Judged] = []
         now = self._clock()
         with self.database.writing() as connection:
+            counted = bool(answers) and self._person_judged(connection, answers[0])
             for answer, value, agrees in zip(answers, said, agree, strict=True):
                 if not self._insert(connection, answer, agree=agrees):
                     continue  # the same answer again: a repeated request id
@@ -135,8 +142,9 @@ class AuditStore:
                 judged.append(Judged(answer.field, answer.tier, answer.judge, not agrees, answer.allowed))
             if not judged:
                 return []
-            self._keep_text(connection, answers[0].task, document)
-            return ledger.advance(connection, answers[0].task, answers[0].policy, judged, alarm, now)
+            first = answers[0]
+            self._keep_text(connection, first.task, document)
+            return ledger.advance(connection, first.task, first.policy, judged, alarm, now, whole=not counted)
 
     def correct(self, correction: Correction, same: Same, alarm: Alarm) -> Kept:
         """Keep a person's correction. Sent again it changes nothing; another value replaces the earlier one.
@@ -158,7 +166,7 @@ class AuditStore:
             )
             answered = correction.answer
             if found is not None:
-                answered = tuple(json.loads(found["value"]))
+                answered = None if found["state"] == "not-asked" else tuple(json.loads(found["value"]))
             agree = None if answered is None else same(correction.value, answered)
             digest: str | None = found["digest"] if found else None
             document: Document | None = None
@@ -183,7 +191,7 @@ class AuditStore:
                     connection.execute("UPDATE answers SET agree = ? WHERE id = ?", (agree, found["id"]))
                 result: Literal["same", "changed"] = "same" if earlier["value"] == value else "changed"
                 return Kept(result, agree, bool(earlier["sampled"]), kept)
-            sampled = found is not None and found["judge"] == "person" and found["agree"] is None
+            sampled = found is not None and found["judge"] == "person" and found["judged_at"] is None
             connection.execute(
                 "INSERT INTO judgements (task, request_id, document_id, digest, field, judge, value, agree, sampled,"
                 " created) VALUES (?, ?, ?, ?, ?, 'person', ?, ?, ?, ?)",
@@ -191,10 +199,12 @@ class AuditStore:
             )
             if found is None or not sampled:
                 return Kept("new", agree, False, kept)
-            first = not self._judged_before(connection, found)
             connection.execute("UPDATE answers SET agree = ?, judged_at = ? WHERE id = ?", (agree, now, found["id"]))
+            if found["sampled_for"] != "audit" and found["allowed"] is None:
+                return Kept("new", agree, True, kept)  # nothing was promised of it
             judged = Judged(found["field"], found["tier"], "person", not agree, found["allowed"])
-            doubting = ledger.advance(connection, found["task"], found["policy"], [judged], alarm, now, whole=first)
+            stands = self._stands_for_document(connection, found)
+            doubting = ledger.advance(connection, found["task"], found["policy"], [judged], alarm, now, whole=stands)
             return Kept("new", agree, True, kept, tuple(doubting))
 
     def purge(self) -> int:
@@ -235,14 +245,14 @@ class AuditStore:
         now = self._clock()
         done = connection.execute(
             "INSERT OR IGNORE INTO answers (task, request_id, document_id, digest, field, tier, value, spans,"
-            " confidence, guarantee, allowed, policy, judge, agree, judged_at, created)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " confidence, guarantee, allowed, policy, judge, agree, judged_at, created, sampled_for, state)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(answer.task, answer.request_id, answer.document_id, answer.digest, answer.field, answer.tier),
                 json.dumps(list(answer.value), ensure_ascii=False),
                 json.dumps([list(span) for span in answer.spans]),
                 *(answer.confidence, answer.guarantee, answer.allowed, answer.policy, answer.judge),
-                *(agree, None if agree is None else now, now),
+                *(agree, None if agree is None else now, now, answer.sampled_for, answer.state),
             ),
         )
         return done.rowcount == 1
@@ -301,10 +311,25 @@ class AuditStore:
         return found
 
     @staticmethod
-    def _judged_before(connection: sqlite3.Connection, answer: sqlite3.Row) -> bool:
-        """Whether any field of the same document was judged already."""
+    def _stands_for_document(connection: sqlite3.Connection, answer: sqlite3.Row) -> bool:
+        """Whether a person's judgement of ``answer`` is the one that counts for the task as a whole.
+
+        The fields of a document are wrong together, so one of them counts: what the large tier judged, else the field
+        that was drawn first. Which one a person takes up first must not decide: it may be the one that looks wrong.
+        """
         found = connection.execute(
-            "SELECT 1 FROM answers WHERE task = ? AND request_id = ? AND digest = ? AND agree IS NOT NULL",
+            "SELECT id FROM answers WHERE task = ? AND request_id = ? AND digest = ? AND allowed IS NOT NULL"
+            " ORDER BY judge != 'large', id LIMIT 1",
             (answer["task"], answer["request_id"], answer["digest"]),
+        ).fetchone()
+        return found is not None and found["id"] == answer["id"]
+
+    @staticmethod
+    def _person_judged(connection: sqlite3.Connection, answer: AuditedAnswer) -> bool:
+        """Whether a person was faster than the large tier with another field of the same document."""
+        found = connection.execute(
+            "SELECT 1 FROM answers WHERE task = ? AND request_id = ? AND digest = ? AND judge = 'person'"
+            " AND judged_at IS NOT NULL AND allowed IS NOT NULL",
+            (answer.task, answer.request_id, answer.digest),
         ).fetchone()
         return found is not None

@@ -13,6 +13,9 @@ from gateway.audit.evidence import Alarm
 from gateway.settings import Settings
 
 FILE = "audit.sqlite3"
+#: What the limits of audits by the large tier may err with where ``CASCADE_AUDIT_ALPHA`` is 0, so that only the run
+#: length raises an alarm.
+_USUAL_ALPHA = 0.05
 STATE_HOME_VARIABLE = "XDG_STATE_HOME"
 
 
@@ -28,6 +31,7 @@ class Terms:
     large_depth: int = 0
     alarm: Alarm = field(default_factory=lambda: Alarm(0.05, 100_000))
     shift_share: float = 0.0
+    calibration_share: float = 0.0
     escalate: bool = False
 
     @classmethod
@@ -42,12 +46,22 @@ class Terms:
             large_depth=settings.audit_large_depth,
             alarm=Alarm(settings.audit_alpha, settings.audit_run_length),
             shift_share=settings.shift_share,
+            calibration_share=settings.calibration_share,
             escalate=settings.on_doubt == "escalate",
         )
 
     def share_of(self, task: str) -> float:
         """The share of a task's accepted answers that is audited."""
         return self.task_shares.get(task, self.share)
+
+    def promise_alarm(self, fields: int) -> Alarm:
+        """The alarm of one test of a task with so many fields: of a field, or of all together. The tests share one half
+        of alpha; the other is for limits that were measured (:meth:`limit_alpha`)."""
+        return Alarm(self.alarm.alpha / 2, self.alarm.run_length).split(fields + 1)
+
+    def limit_alpha(self, fields: int) -> float:
+        """With what probability any of a field's measured limits may be too low (:mod:`gateway.audit.agreement`)."""
+        return (self.alarm.alpha or _USUAL_ALPHA) / 2 / max(1, fields)
 
 
 def audit_path(settings: Settings, home: Path | None) -> Path:

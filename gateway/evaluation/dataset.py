@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,12 @@ def file_digest(path: Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def files_digest(paths: Sequence[Path]) -> str:
+    """A file's SHA-256; of several, the SHA-256 of theirs in order."""
+    found = [file_digest(path) for path in paths]
+    return found[0] if len(found) == 1 else hashlib.sha256("\n".join(found).encode()).hexdigest()
 
 
 def parse_document(raw: object, where: str) -> LabelledDocument:
@@ -149,3 +155,18 @@ def read_dataset(path: Path) -> list[LabelledDocument]:
     if not documents:
         raise DatasetError(f"{path}: no documents")
     return documents
+
+
+def read_datasets(paths: Sequence[Path]) -> list[LabelledDocument]:
+    """All documents of several JSON Lines files, in order.
+
+    Raises:
+        DatasetError: as :func:`read_dataset`, or an id stands in two of the files.
+    """
+    documents: dict[str, LabelledDocument] = {}
+    for path in paths:
+        for document in read_dataset(path):
+            if document.id in documents:
+                raise DatasetError(f'{path}: the id "{document.id}" stands in another file too')
+            documents[document.id] = document
+    return list(documents.values())

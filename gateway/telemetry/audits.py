@@ -12,8 +12,12 @@ class AuditMetrics:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def audited(self, task: str, field: str, tier: str, agree: bool) -> None:
-        self._metrics.audits.labels(task, field, tier, "yes" if agree else "no").inc()
+    def audited(self, task: str, field: str, tier: str, agree: bool, allowed: float | None) -> None:
+        said = "yes" if agree else "no"
+        self._metrics.audits.labels(task, field, tier, said).inc()
+        if allowed is not None:
+            self._metrics.audits_tested.labels(task, field, said).inc()
+            self._metrics.audits_allowed.labels(task, field).inc(allowed)
 
     def audit_dropped(self, task: str, reason: Dropped, count: int) -> None:
         self._metrics.audits_dropped.labels(task, reason).inc(count)

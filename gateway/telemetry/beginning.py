@@ -32,7 +32,13 @@ def begin(metrics: Metrics, tasks: Mapping[str, LoadedTask]) -> None:
         # Where nothing is known of the large tier's cost there is no such series, and nothing counts as saved.
         if spec.prices.large is not None or (task.policy is not None and "large" in task.policy.estimates):
             metrics.cost_always_large.labels(name, currency)
+        if "large" in spec.tiers:
+            metrics.audit_cost.labels(name, currency)
         for field in spec.fields:
+            if "large" in spec.tiers:
+                metrics.audits_allowed.labels(name, field)
+                for said in ("yes", "no"):
+                    metrics.audits_tested.labels(name, field, said)
             for tier in (*spec.tiers, NO_TIER):
                 for outcome in FIELD_OUTCOMES:
                     metrics.fields.labels(name, field, tier, outcome)

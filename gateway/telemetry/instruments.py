@@ -169,6 +169,16 @@ class Instruments:
             "Audited answers, and whether the auditor agreed.",
             *("task", "field", "tier", "agree"),
         )
+        self.audits_tested = counter(
+            "cascade_audit_tested_total",
+            "Audited answers for which it is known how often the auditor may disagree, and whether it agreed.",
+            *("task", "field", "agree"),
+        )
+        self.audits_allowed = counter(
+            "cascade_audit_allowed_disagreements_total",
+            "As many of these as the auditor may disagree with, on average, while the promise is kept.",
+            *("task", "field"),
+        )
         self.audits_dropped = counter(
             "cascade_audit_dropped_total", "Answers drawn for an audit that were not audited.", "task", "reason"
         )

@@ -26,6 +26,7 @@ WITHOUT_DATA = {
 PERHAPS_WITHOUT_DATA = {
     ("escalation", "The same in the week before", "A"): "needs a sample at a full hour",
     ("quality", "Audits by field", "C"): "needs a sample at a full hour",
+    ("quality", "Audits by field", "D"): "needs a sample at a full hour",
     ("quality", "Audits dropped", "A"): "how the load fell",
     ("service", "Let go by a queue", "A"): "how the load fell",
 }
@@ -71,6 +72,8 @@ def test_the_cost_dashboard_s_first_row_equals_the_sums_over_the_answers(played:
     assert figure(played, "cost", "Cost of 1,000 requests", 1) == pytest.approx(1000 * large / REQUESTS, **exact)
     assert figure(played, "cost", "Saved") == pytest.approx(1 - spent / large, **exact)
     assert figure(played, "cost", "Money saved") == pytest.approx(large - spent, **exact)
+    audits = figure(played, "quality", "What audits did cost")
+    assert figure(played, "cost", "Money saved", 1) == pytest.approx(large - spent - audits, **exact)
     assert figure(played, "cost", "Reached the large tier") == pytest.approx(share_reaching(played, "large"), **exact)
     assert figure(played, "cost", "Answered with a guarantee") == pytest.approx(with_guarantee(played), **exact)
 

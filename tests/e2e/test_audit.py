@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from gateway.cli.main import main
 from gateway.engine import Engine
+from gateway.evaluation.dataset import text_digest
 from gateway.home import Home
 from gateway.inference.local import LocalInference, model_loader
 from gateway.policy import Policy, Threshold, TierEstimate, all_chains, chain_name
@@ -140,9 +141,45 @@ def cascade(home: Home, *words: str) -> Any:
     return CliRunner().invoke(main, ["--home", str(home.path), "audit", *words])
 
 
+def write_labelled(home: Home, path: Path) -> Path:
+    """Labelled documents that rules read right and the model agrees with, and a split of them."""
+    parts: dict[str, dict[str, str]] = {"train": {}, "calibration": {}, "validation-seen": {}}
+    lines = []
+    for number in range(60):
+        identifier, text = f"labelled/{number}", f"BREAD {number}\nTOTAL 8.00"
+        lines.append(json.dumps({"id": identifier, "text": text, "labels": {"total": "8.00"}}))
+        parts[list(parts)[number % 3]][identifier] = text_digest(text)
+    path.write_text("\n".join(lines) + "\n")
+    split = {"task": "bills", "seed": 1, "parts": parts, "groups": {}, "about": {}}
+    (home.models / "bills" / "split.json").write_text(json.dumps(split))
+    return path
+
+
+def test_what_was_measured_of_the_large_tier_is_what_its_audits_are_held_against(
+    home: Home, model: SlowModel, tmp_path: Path
+) -> None:
+    data = write_labelled(home, tmp_path / "labelled.jsonl")
+    shown = cascade(home, "reference", "bills", "--data", str(data))
+    assert shown.exit_code == 0, shown.output
+    assert "total  rules+large@0.9     20          0      0          0       27.7" in shown.output
+    assert model.calls == 20
+    written = json.loads((home.models / "bills" / "reference.json").read_text())
+    counts = {"right": 20, "right_disagreed": 0, "wrong": 0, "wrong_disagreed": 0}
+    assert written["agreement"] == {"total": {"rules+large@0.9": counts}}
+    assert written["agreement_part"] == "validation-seen"
+    chosen = cascade(home, "reference", "bills", "--data", str(data), "--quality", "0.95", "--json")
+    assert json.loads(chosen.output)["agreement"] == {}  # no such target is certified
+    for part, words in (("train", "used to train"), ("nothing", "no part")):
+        refused = cascade(home, "reference", "bills", "--data", str(data), "--agreement-part", part)
+        assert refused.exit_code == 2
+        assert words in refused.output
+
+
 def test_the_large_tier_audits_in_the_background_until_the_promise_is_in_doubt(
     start: Callable[..., Any], home: Home, state: Path, model: SlowModel, eventually: Any, monkeypatch: Any
 ) -> None:
+    data = write_labelled(home, state.parent / "labelled.jsonl")
+    assert cascade(home, "reference", "bills", "--data", str(data)).exit_code == 0
     monkeypatch.setenv("CASCADE_AUDIT_SHARE", "1")
     model.gate.clear()  # until every request is answered, no audit is: they do not wait for one
     service = start(home, "--workers", "2")
@@ -154,6 +191,10 @@ def test_the_large_tier_audits_in_the_background_until_the_promise_is_in_doubt(
     disagreed = 'agree="no",field="total",task="bills",tier="rules"'
     eventually(lambda: sample(service, "cascade_audit_total", disagreed) == 20)
     eventually(lambda: sample(service, "cascade_quality_doubt", 'field="total",task="bills"') == 1)
+    tested = 'agree="no",field="total",task="bills"'
+    assert sample(service, "cascade_audit_tested_total", tested) == 20
+    allowed = sample(service, "cascade_audit_allowed_disagreements_total", 'field="total",task="bills"')
+    assert allowed == pytest.approx(20 * 0.277, abs=0.01)
     cost = sample(service, "cascade_audit_cost_total", 'currency="USD",task="bills"')
     assert 0.2 <= cost < 0.201  # twenty calls, and the processor time of making them
     eventually(lambda: any("warnings" in task for task in service.get("/readyz").json()["tasks"].values()))
@@ -224,4 +265,5 @@ def test_people_answer_open_questions_and_their_labels_are_exported(
     assert service.stop() == 0
     out = tmp_path / "labels.jsonl"
     assert cascade(home, "export", "bills", str(out)).exit_code == 0
-    assert json.loads(out.read_text()) == {"id": "doc", "text": text, "labels": {"total": "RM 9"}}
+    said = {"id": "doc", "sampled_for": "training", "text": text, "labels": {"total": "RM 9"}}
+    assert json.loads(out.read_text()) == said

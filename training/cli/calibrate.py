@@ -13,7 +13,7 @@ from gateway.cli.main import current_home
 from gateway.document import TierName
 from gateway.errors import PolicyError
 from gateway.evaluation.charts import default_directory, write_charts
-from gateway.evaluation.dataset import file_digest, read_dataset
+from gateway.evaluation.dataset import files_digest, read_datasets
 from gateway.evaluation.metrics import check_labels
 from gateway.evaluation.split import Split
 from gateway.home import Home
@@ -25,7 +25,14 @@ from gateway.tiers.base import Tier
 
 @click.command()
 @click.argument("task")
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Labelled documents, JSON Lines.")
+@click.option(
+    "--data",
+    "files",
+    type=click.Path(path_type=Path),
+    required=True,
+    multiple=True,
+    help="Labelled documents, JSON Lines; several times for several files.",
+)
 @click.option("--part", default="calibration", show_default=True, help="The part thresholds are certified on.")
 @click.option(
     "--target",
@@ -52,7 +59,7 @@ from gateway.tiers.base import Tier
 )
 def calibrate(
     task: str,
-    data: Path,
+    files: tuple[Path, ...],
     part: str,
     targets: tuple[float, ...],
     modes: tuple[str, ...],
@@ -76,22 +83,29 @@ def calibrate(
     models = home.models / task
     kept = models / "recipe.yaml"
     recipe = load_recipe(kept if kept.is_file() else recipe_of(task))
-    documents = read_dataset(data)
+    documents = read_datasets(files)
+    digest = files_digest(files)
     check_labels(spec, documents)
     path = models / "split.json"
     if not path.is_file() and not any((path.parent / tier).is_dir() for tier in ("student", "large")):
         # A task of rules alone was never trained; its documents are divided here. Of models without a split nobody
         # knows what they have seen.
-        write_split(path, spec, documents, recipe.split, file_digest(data))
+        write_split(path, spec, documents, recipe.split, digest)
         click.echo(f"{path}: written; documents keep their part from now on", err=True)
     split = Split.load(path)
+    unknown = sum(not any(document.id in found for found in split.parts.values()) for document in documents)
+    if unknown:
+        click.echo(f"{unknown} documents are in no part of split.json and are not used (docs/audit.md)", err=True)
+    chosen = split.select(documents, part)
+    if len(chosen) < len(split.parts[part]):
+        click.echo(f"{len(split.parts[part]) - len(chosen)} documents of {part} are not in the data", err=True)
     if not allow_seen:
-        split.refuse_seen(split.select(documents, part))
+        split.refuse_seen(chosen)
     known = out_of_fold(models / OUT_OF_FOLD, spec, Forms.load(models / "forms.json"), documents)
     parts = Parts.of(split, documents, part, known)
     about = {
         "command": shlex.join(["cascade", *sys.argv[1:]]),
-        "data_sha256": file_digest(data),
+        "data_sha256": digest,
         "part": part,
         "seen_allowed": allow_seen,
     }

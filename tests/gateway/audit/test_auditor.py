@@ -21,6 +21,7 @@ from gateway.audit.report import open_questions, report
 from gateway.audit.store import AuditStore, Correction
 from gateway.audit.terms import Terms, audit_path
 from gateway.cascade import AUTHOR, Extraction, FieldResult
+from gateway.combine import Combiner
 from gateway.document import Candidate, Document, Proposal, TierOutput, Work
 from gateway.engine import Engine, Request
 from gateway.home import Home
@@ -29,6 +30,7 @@ from gateway.inference.local import LocalInference
 from gateway.policy import Policy, Threshold, TierEstimate, all_chains, chain_name
 from gateway.settings import Settings
 from gateway.tiers.rules.tier import RulesTier
+from gateway.trust import promise_digest
 
 TASK = "task: bills\nquality: 0.9\ntiers: [rules, large]\nfields:\n  total: {type: money}\n  shop: {type: text}\n"
 RULES = """\
@@ -72,14 +74,16 @@ class Told:
 
     def __init__(self) -> None:
         self.audits: list[tuple[str, str, bool]] = []
+        self.allowed: list[float | None] = []
         self.dropped: list[tuple[str, int]] = []
         self.doubts: dict[str, bool] = {}
         self.shifted = False
         self.cost = 0.0
         self.verdicts: list[str] = []
 
-    def audited(self, task: str, field: str, tier: str, agree: bool) -> None:
+    def audited(self, task: str, field: str, tier: str, agree: bool, allowed: float | None) -> None:
         self.audits.append((field, tier, agree))
+        self.allowed.append(allowed)
 
     def audit_dropped(self, task: str, reason: str, count: int) -> None:
         self.dropped.append((reason, count))
@@ -163,6 +167,17 @@ async def running(home: Home, large: Large | None = None, started: bool = True, 
         await engine.close()
 
 
+def measured(home: Home, promise: str | None, agreement: dict[str, dict[str, Agreement]]) -> None:
+    """Write down how often the large tier agrees."""
+    empty: list[tuple[str, Extraction]] = [("a", Extraction({}, "complete", (), (), {}, {}))]
+    found: Reference = reference_of("bills", empty, [], agreement=agreement, promise=promise)
+    found.save(home.models / "bills" / "reference.json")
+
+
+LEVEL = "rules+large@0.9"
+COUNTS = Agreement(100, 2, 10, 9)
+
+
 def run(work: Any) -> None:
     asyncio.run(work)
 
@@ -184,6 +199,7 @@ def test_answers_of_cheap_tiers_go_to_the_large_one_and_its_own_to_a_person(home
 def test_disagreement_puts_the_promise_in_doubt_and_fields_can_escalate(home: Home) -> None:
     async def work() -> None:
         async with running(home, Large(total="1.00"), escalate=True) as service:
+            measured(home, service.engine.tasks["bills"].promise, {"total": {LEVEL: COUNTS}})
             await service.answer("MUTIARA\nTOTAL 9.00", 25)
             await service.until(lambda: service.told.doubts.get("total", False))
             await service.until(lambda: service.told.doubts["all"])
@@ -231,6 +247,7 @@ def test_what_is_not_audited_is_counted_with_its_reason(home: Home) -> None:
             await service.answer("TOTAL 9.00")
             await service.until(lambda: bool(service.told.audits))
             # The audit is kept and counted, but the errors of another model are not known: nothing is tested.
+            assert service.told.allowed == [None]
             assert service.store.standings() == []
 
     run(work())
@@ -273,7 +290,7 @@ def test_traffic_that_changes_is_noticed(home: Home, monkeypatch: pytest.MonkeyP
             answered = [
                 (text, (await service.engine.extract(task, Request(Document(text)))).extraction) for text in texts
             ]
-            reference_of("bills", answered, ["MUTIARA TOTAL"], policy=task.policy_digest).save(
+            reference_of("bills", answered, ["MUTIARA TOTAL"], promise=task.promise).save(
                 home.models / "bills" / "reference.json"
             )
         async with running(home, share=0.0, shift_share=1.0) as service:
@@ -287,23 +304,136 @@ def test_traffic_that_changes_is_noticed(home: Home, monkeypatch: pytest.MonkeyP
     run(work())
 
 
-def test_the_measured_agreement_is_the_limit_while_the_policy_is_the_one_it_was_measured_with(home: Home) -> None:
-    counts = Agreement(100, 2, 10, 9)
+def test_an_audit_is_held_against_what_was_measured_of_answers_like_it_and_else_against_nothing(home: Home) -> None:
+    other = {"rules@0.9": COUNTS, "rules+large@0.95": COUNTS}
 
-    async def limit(policy: str | None) -> float:
+    async def work() -> None:
         async with running(home) as service:
-            digest = service.engine.tasks["bills"].policy_digest if policy is None else policy
-            empty: list[tuple[str, Extraction]] = [("a", Extraction({}, "complete", (), (), {}, {}))]
-            found: Reference = reference_of("bills", empty, [], agreement={"total": counts}, policy=digest)
-            found.save(home.models / "bills" / "reference.json")
-            await service.answer("TOTAL 9.00")
-            await service.until(lambda: len(service.told.audits) == 1)
-            return float(
-                service.store.rows("SELECT allowed FROM answers WHERE field = 'total' ORDER BY id DESC")[0]["allowed"]
-            )
+            promise = service.engine.tasks["bills"].promise
+            limits = []
+            for number, (said, levels) in enumerate(
+                [
+                    (promise, {LEVEL: COUNTS}),
+                    (promise, {LEVEL: COUNTS, **other}),
+                    (promise, other),  # another chain, and another target
+                    ("another", {LEVEL: COUNTS}),
+                    (promise, {}),
+                ]
+            ):
+                measured(home, said, {"total": levels})
+                await service.answer("TOTAL 9.00")
+                await service.until(lambda count=number: len(service.told.allowed) == count + 1)  # type: ignore[misc]
+                limits.append(service.told.allowed[-1])
+            # A quarter of 0.05 for each of two fields' limits, of which the levels measured have a share each.
+            one, three = (allowed_disagreement(COUNTS, 0.1, 0.05 / 4 / levels) for levels in (1, 3))
+            assert limits == [pytest.approx(one), pytest.approx(three), None, None, None]
+            assert one < three
+            assert service.store.standings()[0].evidence.steps == 2
 
-    assert asyncio.run(limit(None)) == pytest.approx(allowed_disagreement(counts, 0.1))
-    assert asyncio.run(limit("another")) == pytest.approx(0.1 + 0.05)
+    run(work())
+
+
+def test_while_a_field_is_accepted_more_strictly_its_measured_limit_does_not_count(home: Home) -> None:
+    path = home.models / "bills" / "policy.json"
+    policy = Policy.load(path)
+    stricter = {
+        chain: {name: {**found, 0.95: Threshold(0.85, True, 90, 0, 100, 0.03)} for name, found in fields.items()}
+        for chain, fields in policy.thresholds.items()
+    }
+    replace(policy, thresholds=stricter).save(path)
+
+    async def work() -> None:
+        async with running(home) as service:
+            measured(home, service.engine.tasks["bills"].promise, {"total": {LEVEL: COUNTS}})
+            await service.answer("TOTAL 9.00")
+            await service.until(lambda: len(service.told.allowed) == 1)
+            service.engine.doubted = lambda _task: frozenset({"total"})
+            await service.answer("TOTAL 9.00")
+            await service.until(lambda: len(service.told.allowed) == 2)
+            assert service.told.allowed[0] is not None
+            assert service.told.allowed[1] is None
+
+    run(work())
+
+
+def test_a_calibration_that_decides_the_same_is_the_same_promise(home: Home) -> None:
+    path = home.models / "bills" / "policy.json"
+    policy = Policy.load(path)
+
+    async def promise() -> tuple[str | None, str | None]:
+        async with running(home, started=False) as service:
+            task = service.engine.tasks["bills"]
+            return task.promise, task.policy_digest
+
+    first = asyncio.run(promise())
+    again = replace(policy, about={"created": "later"}, estimates={"large": TierEstimate(2.0, 0.0)})
+    again.save(path)
+    second = asyncio.run(promise())
+    assert first[0] == second[0]
+    assert first[1] != second[1]
+    found = policy.thresholds["rules"]["total"][0.9]
+    for changed in (
+        replace(policy, thresholds={**policy.thresholds, "rules": {"total": {0.9: replace(found, value=0.81)}}}),
+        replace(policy, versions={**policy.versions, "large": "large-2"}),
+        replace(policy, absence={"rules": {"total": Combiner(0.0, {})}}),
+    ):
+        assert promise_digest(changed) != first[0]
+
+
+def test_a_large_tier_that_stays_busy_is_given_up_and_the_money_comes_back(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.audit.large.WAIT_SECONDS", 0.3)
+
+    async def work() -> None:
+        async with running(home) as service:
+            service.large.gate.clear()
+            task = service.engine.tasks["bills"]
+            busy = asyncio.create_task(service.engine.extract(task, Request(Document("MUTIARA"), fields=("shop",))))
+            await service.until(lambda: service.inference.depths["large"] > 0)
+            document = Document("TOTAL 9.00")
+            outcome = await service.engine.extract(task, Request(document, fields=("total",)))
+            service.auditor.consider(task, document, outcome)
+            await service.until(lambda: service.told.dropped == [("busy", 1)])
+            assert service.store.rows("SELECT amount FROM spending") == [{"amount": 0.0}]
+            service.large.gate.set()
+            await busy
+
+    run(work())
+
+
+def test_documents_for_calibration_are_drawn_whole_whatever_became_of_them(home: Home) -> None:
+    async def work() -> None:
+        async with running(home, share=0.0, calibration_share=1.0) as service:
+            task = service.engine.tasks["bills"]
+            document = Document("SUNDRIES", "doc")  # nothing that rules find; the shop is accepted, the total in review
+            request = Request(document, fields=("total",), tiers=("rules",))
+            service.auditor.consider(task, document, await service.engine.extract(task, request))
+            await service.until(lambda: len(open_questions(service.store)) == 2)
+            asked = {question["field"]: question for question in open_questions(service.store)}
+            assert {name: question["state"] for name, question in asked.items()} == {
+                "total": "review",
+                "shop": "not-asked",
+            }
+            assert {question["sampled_for"] for question in asked.values()} == {"calibration"}
+            request_id = asked["total"]["request_id"]
+            kept = await service.auditor.correct(task, Correction("bills", "total", (), request_id=request_id))
+            assert (kept.agree, kept.audit) == (True, True)
+            kept = await service.auditor.correct(task, Correction("bills", "shop", ("X",), request_id=request_id))
+            assert (kept.agree, kept.audit) == (None, True)
+            assert open_questions(service.store) == []
+            # Nothing was promised for either, so nothing is tested, and neither is in the rate of audits.
+            assert service.store.standings() == []
+            assert report(service.store)["audits"] == []
+            # An accepted answer in such a document is an audit by a person all the same.
+            await service.answer("MUTIARA\nTOTAL 9.00")
+            await service.until(lambda: len(open_questions(service.store)) == 2)
+            request_id = open_questions(service.store)[0]["request_id"]
+            await service.auditor.correct(task, Correction("bills", "total", ("9.00",), request_id=request_id))
+            assert {test.subject: test.evidence.steps for test in service.store.standings()} == {"*": 1, "total": 1}
+            assert service.told.audits == []
+
+    run(work())
 
 
 def test_only_accepted_answers_with_a_guarantee_are_drawn_each_by_itself() -> None:

@@ -15,12 +15,14 @@ import pytest
 from gateway.audit.budget import AuditBudget
 from gateway.audit.database import Database
 from gateway.audit.evidence import Alarm
-from gateway.audit.report import labelled_documents, open_questions, report
+from gateway.audit.export import labelled_documents
+from gateway.audit.report import open_questions, report
 from gateway.audit.schema import MIGRATIONS
 from gateway.audit.store import AuditedAnswer, AuditStore, Correction
 from gateway.document import Document
 from gateway.errors import AmbiguousFeedback, AuditStoreError
 from gateway.evaluation.dataset import parse_document, text_digest
+from gateway.evaluation.metrics import expected_values
 from gateway.task import FieldSpec, TaskSpec
 
 Make = Callable[..., AuditedAnswer]
@@ -130,14 +132,81 @@ def test_only_kept_text_is_exported(store: AuditStore, database: Database, answe
     silent = AuditStore(database, keep_texts=False)
     silent.ask([answer()], Document("my secret"))
     assert correct(silent, text="my secret").text_kept is False  # type: ignore[attr-defined]
-    assert list(labelled_documents(store, TASK)) == []
+    assert labelled_documents(store, TASK, "training").documents == ()
     assert b"my secret" not in b"".join(path.read_bytes() for path in database.path.parent.iterdir())
     correct(store, request_id="r-2", text="TOTAL 9.00", document_id="mine")
     correct(store, None, request_id="r-2", field="item", text="TOTAL 9.00", document_id="mine")
     judge(store, answer(request_id="r-3", digest="x", judge="large"), True, Document("only large knows"))
-    [document] = labelled_documents(store, TASK)
-    assert document == {"id": "mine", "text": "TOTAL 9.00", "labels": {"total": "9.00", "item": None}}
+    [document] = labelled_documents(store, TASK, "training").documents
+    labels = {"total": "9.00", "item": None}
+    assert document == {"id": "mine", "sampled_for": "training", "text": "TOTAL 9.00", "labels": labels}
+    assert labelled_documents(store, TASK, "calibration").documents == ()
     assert parse_document(document, "here").labels == document["labels"]
+
+
+def test_only_documents_drawn_for_calibration_and_judged_in_every_field_are_exported_for_it(
+    store: AuditStore, answer: Make
+) -> None:
+    for number in (1, 2, 3):
+        text = f"TOTAL {number}.00"
+        of = {"request_id": f"r-{number}", "digest": text_digest(text), "sampled_for": "calibration"}
+        review = {"field": "item", "state": "review", "allowed": None, "value": ()}
+        store.ask([answer(**of), answer(**of, **review)], Document(text, "same"))
+    correct(store, "1.00", request_id="r-1")
+    correct(store, None, request_id="r-1", field="item")
+    correct(store, "2.00", request_id="r-2")
+    found = labelled_documents(store, TASK, "calibration")
+    assert found.left_open == 2
+    assert [dict(document) for document in found.documents] == [
+        {
+            "id": f"audit-{text_digest('TOTAL 1.00')}",
+            "sampled_for": "calibration",
+            "text": "TOTAL 1.00",
+            "labels": {"total": "1.00", "item": None},
+        }
+    ]
+    # Neither is for training: a document that models learn from certifies nothing any more.
+    assert labelled_documents(store, TASK, "training").documents == ()
+
+
+def test_labels_keep_their_meaning_where_null_or_a_missing_key_have_another(store: AuditStore, answer: Make) -> None:
+    unannotated = FieldSpec("total", "money", null_means="unannotated")
+    task = TaskSpec("bills", {"total": unannotated, "item": FieldSpec("item", "text")}, closed_labels=True)
+    correct(store, None, request_id="r-1", text="TOTAL 9.00")
+    found = labelled_documents(store, task, "training")
+    assert (found.documents, found.incomplete) == ((), 1)  # without a word on the item, it would count as absent
+    correct(store, None, request_id="r-1", text="TOTAL 9.00", field="item")
+    [document] = labelled_documents(store, task, "training").documents
+    assert document["labels"] == {"total": [], "item": None}
+    read = parse_document(dict(document), "here")
+    assert [expected_values(task, read, name) for name in task.fields] == [(), ()]
+
+
+def test_which_field_a_person_takes_up_first_does_not_choose_what_counts_for_the_task(
+    store: AuditStore, answer: Make
+) -> None:
+    store.ask([answer(), answer(field="item", value=("a",))], Document("TOTAL 9.00"))
+    correct(store, "b", field="item")
+    assert {test.subject for test in store.standings()} == {"item"}
+    correct(store)
+    assert {test.subject: test.evidence.steps for test in store.standings()} == {"*": 1, "total": 1, "item": 1}
+
+
+def test_a_database_of_the_first_schema_is_brought_up_to_date(database: Database, answer: Make) -> None:
+    database.path.parent.mkdir()
+    with sqlite3.connect(database.path) as connection:
+        for statement in MIGRATIONS[0]:
+            connection.execute(statement)
+        connection.execute(
+            "INSERT INTO answers VALUES (1, 'bills', 'r-1', NULL, 'd', 'total', 'rules', '[\"9.00\"]', '[]', 0.9, 0.95,"
+            " 0.05, 'p', 'person', NULL, NULL, 1)"
+        )
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    store = AuditStore(database)
+    [question] = open_questions(store)
+    assert (question["sampled_for"], question["state"]) == ("audit", "accepted")
+    assert correct(store).audit is True  # type: ignore[attr-defined]
 
 
 def test_retention_bounds_rows_and_age_and_drops_texts_nobody_refers_to(database: Database, answer: Make) -> None:

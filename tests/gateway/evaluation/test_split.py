@@ -53,6 +53,26 @@ def test_a_document_without_a_group_is_its_own():
     assert SPLIT.group_of(DOCUMENTS[1]) == "b"
 
 
+def test_documents_are_appended_to_what_thresholds_are_certified_on_and_never_change_their_part(tmp_path):
+    new = [LabelledDocument("n", "new"), LabelledDocument("n2", "new")]
+    done = SPLIT.appended([*DOCUMENTS, *new], about={"date": "today"})
+    assert (done.ids, done.known, done.elsewhere) == (("n",), ("c", "n2"), ("a", "b", "d"))
+    assert done.split.parts == {**SPLIT.parts, "calibration": {**part("c"), "n": text_digest("new")}}
+    assert done.split.about["appended"] == [{"part": "calibration", "documents": 1, "date": "today"}]
+    # Nobody has told their merchants apart: all together are one.
+    more = done.split.appended([LabelledDocument("m", "more")], "calibration-later").split
+    assert more.group_of(LabelledDocument("n", "")) == more.group_of(LabelledDocument("m", "")) == "-1"
+    assert list(more.parts["calibration-later"]) == ["m"]
+    more.save(tmp_path / "split.json")
+    assert Split.load(tmp_path / "split.json") == more
+    assert SPLIT.appended(DOCUMENTS).split is SPLIT
+    for name in ("train", "validation", "calibrated"):
+        with pytest.raises(DatasetError, match="can be appended"):
+            SPLIT.appended(new, name)
+    with pytest.raises(DatasetError, match="another text"):
+        SPLIT.appended([LabelledDocument("a", "new")])
+
+
 def test_reading(tmp_path):
     path = tmp_path / "split.json"
     with pytest.raises(DatasetError, match="no split"):
