@@ -60,7 +60,8 @@ def dashboard() -> Dashboard:
                 "Audits by field",
                 "Disagreement is not error: the auditor may be wrong (docs/audit.md). `at least` is the lower end of a "
                 "95 % interval over a week, of the audits that are held against a measured limit, and `allowed` is "
-                "that limit. Without `cascade audit reference` there is neither, and audits by the large tier test nothing.",
+                "that limit. Without `cascade audit reference` there is neither, and audits by the large tier test "
+                "nothing.",
                 {
                     "audits": (q.increase("cascade_audit_total", q.RANGE, q.TASK, by="task, field"), p.NUMBER),
                     "disagreed": (
