@@ -13,8 +13,8 @@ field, chain and target by itself (no correction over the fields).
 each on its own accepted answers, and a pair passes when both tests do: the larger of two valid p-values is valid for
 "one of the two is broken". Where the fitting documents do not promise that absence can be certified it is not tried;
 where they do, a second sequence without absence stands by, and each of the two gets half of δ. Where they do not
-promise that values can be certified, the one beside it tests absence alone: values are then never accepted, and those
-at least as probable as the fitting documents ask for are not passed on.
+promise that values can be certified, one more tests absence alone: values are then never accepted, and those at least
+as probable as the fitting documents ask for are not passed on.
 
 Once a threshold is served, :func:`path_to` gives the hypotheses that were tested on the way to it. The same way walked
 with other p-values or at another level gives other certificates for the same threshold
@@ -295,7 +295,7 @@ def _plan(fitting: Table, risk: float, delta: float, scale: float) -> _Plan:
 
     A sequence begins where the tests promise the smallest p-value. Where "absent" is promised to pass there are two,
     with it and without: failing to certify absence must not cost the values their certificate. Where values are not
-    promised to pass, absence by itself takes the place of the first.
+    promised to pass, absence by itself is one more.
     """
 
     def promises(pair: Pair, *, values: bool = True) -> float:
@@ -311,16 +311,18 @@ def _plan(fitting: Table, risk: float, delta: float, scale: float) -> _Plan:
     plain, promised = begun([(threshold, None) for threshold in GRID])
     if fitting.present.all():
         return _Plan([plain])
-    if promised > delta:
-        steer = _steer(fitting)
-        absence, promised = begun([(steer, absent) for absent in GRID], values=False)
-        return _Plan([plain], absence) if promised <= delta / 2 else _Plan([plain])
     pairs = list(zip(GRID, _absent_pairs(fitting, risk), strict=True))
     usable = [
         index for index, pair in enumerate(pairs) if pair[1] is not None and promises(pair, values=False) <= delta / 2
     ]
     # Laxer λ are paired with laxer absences, so from the first usable one on there is always a pair.
-    return _Plan([begun(pairs[usable[0] :])[0], plain] if usable else [plain])
+    sequences = [begun(pairs[usable[0] :])[0], plain] if usable else [plain]
+    if promised > delta:
+        steer = _steer(fitting)
+        absence, of_absence = begun([(steer, absent) for absent in GRID], values=False)
+        if of_absence <= delta / (len(sequences) + 1):
+            return _Plan(sequences, absence)
+    return _Plan(sequences)
 
 
 @dataclass(frozen=True)
