@@ -76,7 +76,7 @@ def create_app(
         with _service(settings, metrics, run_directory) as make:
             engine = await open_engine()
             begin(metrics, engine.tasks)
-            metrics.collect_from(TargetCollector(lambda: {name: task.spec for name, task in engine.tasks.items()}))
+            metrics.collect_from(TargetCollector(lambda: engine.tasks))
             try:
                 async with auditing(engine, settings, metrics, home) as auditor:
                     app.state.service = make(engine, auditor)

@@ -1,4 +1,4 @@
-"""The quality targets in force, as a metric: what audits are held against."""
+"""What stands behind the tasks in force, as metrics: their quality targets, and which tiers have lost their trust."""
 
 from __future__ import annotations
 
@@ -7,28 +7,45 @@ from collections.abc import Callable, Iterator, Mapping
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gateway.task import TaskSpec
+from gateway.document import TierName
+from gateway.loaded import LoadedTask
 
-TARGET_METRICS: Mapping[str, tuple[str, ...]] = {"cascade_quality_target_ratio": ("field", "task")}
+_TARGET, _NOT_TRUSTED = "cascade_quality_target_ratio", "cascade_fields_not_trusted"
+TARGET_METRICS: Mapping[str, tuple[str, ...]] = {_TARGET: ("field", "task"), _NOT_TRUSTED: ("task", "tier")}
 
 
 class TargetCollector(Collector):
-    """Each field's default target.
+    """Each field's default target, and for how many fields each tier decides nothing.
 
     Args:
         tasks: the tasks in force now; asked at every scrape.
     """
 
-    def __init__(self, tasks: Callable[[], Mapping[str, TaskSpec]]) -> None:
+    def __init__(self, tasks: Callable[[], Mapping[str, LoadedTask]]) -> None:
         self._tasks = tasks
 
     def collect(self) -> Iterator[Metric]:
         """See :class:`prometheus_client.registry.Collector`."""
-        [(name, labels)] = TARGET_METRICS.items()
+        tasks = self._tasks()
         family = GaugeMetricFamily(
-            name, "Share of accepted values that must be right, by default.", labels=list(labels)
+            _TARGET, "Share of accepted values that must be right, by default.", labels=list(TARGET_METRICS[_TARGET])
         )
-        for task, spec in self._tasks().items():
-            for field, target in spec.qualities().items():
-                family.add_metric([field, task], target)
+        for name, task in tasks.items():
+            for field, target in task.spec.qualities().items():
+                family.add_metric([field, name], target)
         yield family
+        family = GaugeMetricFamily(
+            _NOT_TRUSTED,
+            "Fields for which a tier decides nothing, because it is not what policy.json was calibrated with.",
+            labels=list(TARGET_METRICS[_NOT_TRUSTED]),
+        )
+        for name, task in tasks.items():
+            for tier in task.spec.tiers:
+                family.add_metric([name, tier], _not_trusted(task, tier))
+        yield family
+
+
+def _not_trusted(task: LoadedTask, tier: TierName) -> int:
+    # A field without rules is none whose rules have lost their trust.
+    fields = task.trust if tier == "rules" else task.spec.fields
+    return sum(tier in task.not_trusted.get(field, ()) for field in fields)
