@@ -21,22 +21,18 @@ import json
 import os
 import queue
 import shlex
-import shutil
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from tqdm import tqdm
 
-from benchmarks.serving.mixes import TASK, request_body, training_texts
+from benchmarks.serving.mixes import TASK, alone, request_body, training_texts
 from benchmarks.serving.processes import Server, gateway
 from gateway.evaluation.provenance import hardware, versions
 from gateway.files import write_json
@@ -54,19 +50,6 @@ class Pair:
     real: float
     spent: float
     reached_large: bool
-
-
-@contextmanager
-def only_large(home: Path) -> Iterator[Path]:
-    """A home like ``home`` in which the task has one tier; models are those of the original."""
-    with tempfile.TemporaryDirectory(prefix="cascade-large-") as directory:
-        copy = Path(directory)
-        shutil.copytree(home / "rules", copy / "rules")
-        (copy / "models").symlink_to(home.absolute() / "models")
-        path = copy / "rules" / TASK / "task.yaml"
-        task = yaml.safe_load(path.read_text("utf-8"))
-        path.write_text(yaml.safe_dump({**task, "tiers": ["large"]}), "utf-8")
-        yield copy
 
 
 def compare(cascade: Server, large: Server, texts: Sequence[str]) -> list[Pair]:
@@ -172,7 +155,7 @@ def main() -> None:
     price = find_home(options.home).task(TASK).prices.cpu_second
     settings = {"queue_limit": "256", "deadline_ms": "120000"}
     with gateway(home, options.workers, **settings) as cascade:
-        with only_large(home) as copy, gateway(copy, options.workers, **settings) as large:
+        with alone(home, "large") as copy, gateway(copy, options.workers, **settings) as large:
             for text in texts[:3]:
                 cascade.post(request_body(text))
                 large.post(request_body(text))

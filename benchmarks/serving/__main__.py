@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.serving.faults import kill, overload, soak
-from benchmarks.serving.mixes import Pools, request_body, sort_texts, training_texts
+from benchmarks.serving.mixes import Pools, alone, request_body, sort_texts, training_texts
 from benchmarks.serving.processes import gateway
 from benchmarks.serving.throughput import Terms, throughput
 from gateway.evaluation.provenance import command_line, hardware, versions
@@ -79,9 +79,16 @@ def run(arguments: argparse.Namespace, home: Path, texts: Sequence[str]) -> dict
             seed=arguments.seed,
         )
         return throughput(terms)
+    if arguments.pool == "student":
+        with alone(home, "student") as only:
+            return _scenario(arguments, only, texts)
+    return _scenario(arguments, home, texts)
+
+
+def _scenario(arguments: argparse.Namespace, home: Path, texts: Sequence[str]) -> dict[str, Any]:
     bodies: list[str]
     if arguments.pool == "student":
-        bodies = [request_body(text, max_tier="student", quality=0.9999) for text in texts]
+        bodies = [request_body(text) for text in texts]
         sizes = {"student": len(bodies)}
     elif arguments.pool == "rules":
         bodies = [request_body(text, max_tier="rules") for text in texts]

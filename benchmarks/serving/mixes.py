@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from benchmarks.serving.processes import Server
+from gateway.document import TierName
 from gateway.evaluation.dataset import read_dataset
 from gateway.evaluation.split import Split
 
@@ -74,3 +80,16 @@ def sort_texts(server: Server, texts: Sequence[str]) -> Pools:
         if last == "rules" or not answer:
             answer = found
     return Pools(pools["rules"], pools["student"], pools["large"], answer)
+
+
+@contextmanager
+def alone(home: Path, tier: TierName) -> Iterator[Path]:
+    """A home like ``home`` in which the task has one tier; models are those of the original."""
+    with tempfile.TemporaryDirectory(prefix=f"cascade-{tier}-") as directory:
+        copy = Path(directory)
+        shutil.copytree(home / "rules", copy / "rules")
+        (copy / "models").symlink_to(home.absolute() / "models")
+        path = copy / "rules" / TASK / "task.yaml"
+        task = yaml.safe_load(path.read_text("utf-8"))
+        path.write_text(yaml.safe_dump({**task, "tiers": [tier]}), "utf-8")
+        yield copy
