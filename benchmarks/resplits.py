@@ -80,20 +80,16 @@ class Tally:
         reached = dict.fromkeys(test, 1)
         for name, field in fields.items():
             threshold = chosen[name]
-            absent = threshold.absent.value if threshold.absent else None
-            value = threshold.value if threshold.certified or threshold.steer is None else threshold.steer
             accepted = wrong = 0
             for number in test:
                 trial = field.by_document.get(number)
                 if trial is None:
                     continue
-                stage = trial.accepted(value, absent)
-                depth = (
-                    len(chain) if stage is None else 1 + next(i for i, one in enumerate(trial.stages) if one is stage)
-                )
-                reached[number] = max(reached[number], depth)
+                settled = trial.settled(threshold)
+                reached[number] = max(reached[number], len(chain) if settled is None else 1 + settled)
                 self.counts["answers"] += 1
-                if stage is not None and threshold.certified:
+                stage = trial.stages[-1 if settled is None else settled]
+                if settled is not None and threshold.accepts(stage.probability, present=stage.present):
                     self.counts["accepted"] += 1
                     accepted += stage.present
                     wrong += stage.present and not stage.right

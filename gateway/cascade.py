@@ -316,7 +316,7 @@ class Run:
         A chain with a certificate comes first: it was tested on all documents, and not on those that an author's rule
         leaves over. Where nothing that was measured can accept anything, the author need not wait.
         """
-        if run.chosen is not None and (run.chosen[1].certified or run.chosen[1].absent is not None):
+        if run.chosen is not None and (run.chosen[1].certified or run.chosen[1].accepts_absence):
             return False
         return "rules" not in run.chain or (run.chosen is None and not run.unmeasured)
 

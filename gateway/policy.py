@@ -52,13 +52,15 @@ def all_chains() -> list[Chain]:
 
 @dataclass(frozen=True)
 class AbsentThreshold:
-    """The accept threshold for the answer that a field is absent, with its evidence: of ``accepted`` such answers
-    ``errors`` were wrong, and ``bound`` is the upper bound on their share."""
+    """The threshold for the answer that a field is absent, with its evidence: of ``accepted`` such answers ``errors``
+    were wrong, and ``bound`` is the upper bound on their share. One that is not ``certified`` only says from which
+    probability on another tier is not asked; the answer stays in review."""
 
     value: float
     accepted: int
     errors: int
     bound: float
+    certified: bool = True
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,13 @@ class Threshold:
 
     def accepts(self, probability: float, *, present: bool) -> bool:
         """Whether an answer of this probability and kind is accepted."""
-        return (self.certified or not present) and self.settles(probability, present=present)
+        certified = self.certified if present else self.accepts_absence
+        return certified and self.settles(probability, present=present)
+
+    @property
+    def accepts_absence(self) -> bool:
+        """Whether it can be accepted that the field is absent."""
+        return self.absent is not None and self.absent.certified
 
 
 @dataclass(frozen=True)
@@ -281,18 +289,24 @@ def _number(value: Any) -> float:
     return value
 
 
+def _flag(value: Any) -> None:
+    if not isinstance(value, bool):
+        raise ValueError(f"certified: expected true or false, found {value!r}")
+
+
 def _threshold(raw: Mapping[str, Any]) -> Threshold:
     absent = raw.get("absent")
     threshold = Threshold(**{**raw, "absent": None if absent is None else AbsentThreshold(**absent)})
     if threshold.absent is not None:
-        for number in asdict(threshold.absent).values():
+        _flag(threshold.absent.certified)
+        for number in (threshold.absent.value, threshold.absent.accepted, threshold.absent.errors):
             _number(number)
+        _number(threshold.absent.bound)
     if threshold.steer is not None:
         _number(threshold.steer)
     for number in (threshold.value, threshold.accepted, threshold.errors, threshold.documents, threshold.bound):
         _number(number)
-    if not isinstance(threshold.certified, bool):
-        raise ValueError(f"certified: expected true or false, found {threshold.certified!r}")
+    _flag(threshold.certified)
     return threshold
 
 

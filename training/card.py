@@ -264,7 +264,7 @@ def _thresholds(material: Material) -> list[str]:
             verdict = "no; better tiers are needed"
         else:
             verdict = f"no; about {threshold.labels_needed:,} labels would"
-        absent = "–" if threshold.absent is None else f"{threshold.absent.value:.4g}"
+        absent = f"{threshold.absent.value:.4g}" if threshold.absent and threshold.absent.certified else "–"
         evidence = f"{threshold.errors} of {threshold.accepted} wrong, at most {percent(threshold.bound)}"
         rows.append([name, target, verdict, f"{threshold.value:.4g}", absent, evidence])
     if not rows:

@@ -12,6 +12,7 @@ import yaml
 
 from gateway.errors import ConfigurationError
 from training.data.select.recipe import parse_selection
+from training.data.split import SplitSizes
 from training.identity import since_then
 from training.loop import LoopSettings
 from training.methods.registry import make_hooks
@@ -19,16 +20,20 @@ from training.size import parse_size
 
 #: The longest window exported models take, special tokens included.
 MOST_WINDOW = 512
+#: The largest share of the documents to calibrate on: at least a tenth is left to learn from.
+MOST_CALIBRATION = 0.6
 
 
 @dataclass(frozen=True)
 class SplitRecipe:
     """How documents are divided. ``group_by`` names the fields whose shared value makes documents one group; without
-    any the data decide (:func:`training.data.split.grouping_fields`).
+    any the data decide (:func:`training.data.split.grouping_fields`). ``calibration`` is the share of documents that
+    thresholds are certified on: what is rare or to be promised strictly needs more of it, and models get the less.
     """
 
     seed: int = 20
     group_by: tuple[str, ...] = ()
+    calibration: float = since_then(SplitSizes.calibration)
 
 
 @dataclass(frozen=True)
@@ -149,6 +154,7 @@ def _checked(value: Any, kind: type, name: str) -> Any:
 def _check(recipe: Recipe) -> None:
     """Refuse at once what would otherwise fail hours later."""
     limits: list[tuple[str, bool, str]] = [
+        ("split.calibration", 0 < recipe.split.calibration <= MOST_CALIBRATION, f"above 0, at most {MOST_CALIBRATION}"),
         ("window", 3 <= recipe.window <= MOST_WINDOW, f"from 3 to {MOST_WINDOW} tokens"),
         ("stride", 0 <= recipe.stride < recipe.window - 2, "at least 0 and less than window - 2"),
         ("threads", recipe.threads >= 0, "at least 0"),

@@ -52,7 +52,7 @@ class Agreements:
         known = task.policy.thresholds.get(chain_name(chain), {}).get(name, {})
         served = [task.policy.threshold(chain, name, asked) for asked in qualities or sorted(known)]
         # A target may be certified for absence alone.
-        accepting = {one[0] for one in served if one and (one[1].certified or one[1].absent is not None)}
+        accepting = {one[0] for one in served if one and (one[1].certified or one[1].accepts_absence)}
         return tuple(sorted(accepting))
 
     def observe(self, document: LabelledDocument) -> None:

@@ -36,7 +36,9 @@ def promise_digest(policy: Policy) -> str:
 
 
 def _threshold(threshold: Threshold) -> list[Any]:
-    absent = None if threshold.absent is None else threshold.absent.value
+    absent: Any = None
+    if threshold.absent is not None:
+        absent = threshold.absent.value if threshold.absent.certified else {"steer": threshold.absent.value}
     return [threshold.certified, threshold.value, absent]
 
 

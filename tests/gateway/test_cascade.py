@@ -334,6 +334,23 @@ def test_no_tier_at_all():
     assert (extraction.status, extraction.tiers, total.present, total.tier) == ("degraded", (), False, None)
 
 
+def test_absence_without_a_certificate_settles_but_is_not_accepted():
+    """A confident absence asks no further tier, and stays in review; a doubtful one asks."""
+    uncertified = replace(threshold(0.6), absent=AbsentThreshold(0.7, 90, 9, 0.2, certified=False))
+    policy = Policy(
+        "receipts",
+        thresholds={"rules+student": {"total": {0.9: uncertified}}},
+        combiners={"rules": {"total": Combiner(0.9, {})}, "rules+student": {"total": Combiner(0.9, {})}},
+        absence={"rules": {"total": Combiner(2.0, {})}},
+    )
+    extraction, total = one_field({}, policy, tiers=("rules", "student"))
+    assert extraction.tiers == ("rules",)
+    assert (total.state, total.present, total.guarantee) == ("review", False, None)
+    doubtful = replace(policy, absence={"rules": {"total": Combiner(0.1, {})}})
+    extraction, _ = one_field({}, doubtful, tiers=("rules", "student"))
+    assert extraction.tiers == ("rules", "student")
+
+
 def test_absence_may_be_certified_where_values_are_not():
     absent = replace(threshold(0.6, certified=False), absent=AbsentThreshold(0.7, 90, 1, 0.05))
     policy = Policy(

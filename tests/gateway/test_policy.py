@@ -102,7 +102,15 @@ GOOD = {
     "thresholds": {
         "rules": {
             "total": {
-                "0.9": {"value": 0.5, "certified": True, "accepted": 9, "errors": 0, "documents": 9, "bound": 0.1}
+                "0.9": {
+                    "value": 0.5,
+                    "certified": True,
+                    "accepted": 9,
+                    "errors": 0,
+                    "documents": 9,
+                    "bound": 0.1,
+                    "absent": {"value": 0.5, "accepted": 9, "errors": 0, "bound": 0.1, "certified": True},
+                }
             }
         }
     },
@@ -144,6 +152,9 @@ THRESHOLD = ("thresholds", "rules", "total", "0.9")
         ((*THRESHOLD, "value"), float("nan")),
         ((*THRESHOLD, "certified"), "false"),
         ((*THRESHOLD, "certified"), 1),
+        ((*THRESHOLD, "absent", "certified"), "false"),
+        ((*THRESHOLD, "absent", "value"), "0.5"),
+        ((*THRESHOLD, "absent"), 0.5),
         ((*THRESHOLD, "surprise"), 1),
         (("combiners", "rules", "total", "weights"), {"valid": "1"}),
         (("combiners", "rules", "total", "weights"), ["valid"]),

@@ -25,7 +25,12 @@ loops = st.builds(
 names = st.text(st.characters(codec="utf-8", categories=["L", "N"]), min_size=1, max_size=8)
 recipes = st.builds(
     Recipe,
-    split=st.builds(SplitRecipe, seed=st.integers(), group_by=st.lists(names, max_size=3).map(tuple)),
+    split=st.builds(
+        SplitRecipe,
+        seed=st.integers(),
+        group_by=st.lists(names, max_size=3).map(tuple),
+        calibration=st.floats(0.01, 0.6),
+    ),
     large=st.builds(LargeRecipe, base=names, rank=st.integers(1, 64), loop=loops),
     student=st.builds(
         StudentRecipe,
@@ -104,6 +109,8 @@ def test_a_setting_is_read_as_its_type(setting, value):
         ("large.base=1", "large.base must be of type str, found 1"),
         ("targets=0.9", "targets must be a list, found 0.9"),
         ("targets=[high]", "each of targets must be of type float, found 'high'"),
+        ("split.calibration=0", "split.calibration must be above 0"),
+        ("split.calibration=0.7", "split.calibration must be above 0, at most 0.6"),
         ("split.group_by=company", "split.group_by must be a list, found 'company'"),
         ("split.group_by=[1]", "each of split.group_by must be of type str, found 1"),
         ("window", "--set window: expected key=value"),

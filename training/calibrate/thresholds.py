@@ -9,12 +9,13 @@ breaks the target is then at most δ, over the draw of the calibration documents
 Test", proposition on fixed-sequence testing). It holds for documents drawn like the calibration documents, for each
 field, chain and target by itself (no correction over the fields).
 
-"Absent" is an answer with a threshold of its own, which the fitting documents pair with each λ. Both kinds are tested,
-each on its own accepted answers, and a pair passes when both tests do: the larger of two valid p-values is valid for
-"one of the two is broken". Where the fitting documents do not promise that absence can be certified it is not tried;
-where they do, a second sequence without absence stands by, and each of the two gets half of δ. Where they do not
-promise that values can be certified, one more tests absence alone: values are then never accepted, and those at least
-as probable as the fitting documents ask for are not passed on.
+"Absent" is an answer with a threshold of its own, which the fitting documents pair with each λ: at least as probable an
+absence is not passed on. So each pair says which values and which absences the chain ends with. Both kinds are tested,
+each on its own answers, in its own fixed sequence over the same pairs and at level δ: the two certificates hold each by
+itself. A pair whose absences fail their test, or that the fitting documents do not promise to pass it, still settles
+what is asked next; absences are then not accepted. Where the fitting documents do not promise that values can be
+certified, one more sequence tests absence alone, and the two of absence get half of δ each: values are then never
+accepted, and those at least as probable as the fitting documents ask for are not passed on.
 
 Once a threshold is served, :func:`path_to` gives the hypotheses that were tested on the way to it. The same way walked
 with other p-values or at another level gives other certificates for the same threshold
@@ -28,7 +29,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,18 +65,17 @@ class Trial:
 
     stages: tuple[Stage, ...]
 
-    def accepted(self, threshold: float, absent: float | None = None) -> Stage | None:
-        """The first stage whose answer passes the threshold of its kind; ``None`` when none does."""
-        for stage in self.stages:
-            wanted = threshold if stage.present else absent
-            if wanted is not None and stage.probability >= wanted:
-                return stage
+    def settled(self, threshold: Threshold) -> int | None:
+        """The number of the first stage whose answer is not passed on; ``None`` when every one is."""
+        for number, stage in enumerate(self.stages):
+            if threshold.settles(stage.probability, present=stage.present):
+                return number
         return None
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Accepted answers and errors among them, by kind."""
+    """Answers that settle a field and errors among them, by kind."""
 
     present: int
     present_errors: int
@@ -120,9 +120,9 @@ def trials(
     return found
 
 
-#: A threshold for values, and one for "absent" where that may be accepted.
+#: A threshold for values, and one for "absent" unless that is always passed on.
 Pair = tuple[float, float | None]
-#: Reached by no probability: "absent" is not accepted.
+#: Reached by no probability: "absent" is passed on.
 _NEVER = 2.0
 
 
@@ -150,15 +150,15 @@ class Table:
         )
 
     def _first(self, threshold: float, absents: Sequence[float | None]) -> NDArray[np.bool_]:
-        """The stage at which each document is accepted, if any: [absents, documents, stages]."""
+        """The stage that settles each document, if any: [absents, documents, stages]."""
         wanted = np.array([_NEVER if absent is None else absent for absent in absents])[:, None, None]
         passes = self.probability >= np.where(self.present, threshold, wanted)
         found: NDArray[np.bool_] = passes & (np.cumsum(passes, axis=2) == 1)
         return found
 
-    def shown(self, threshold: float) -> NDArray[np.bool_]:
-        """For each document whether the value is right that escalation up to this threshold ends with."""
-        first = self._first(threshold, [None])[0]
+    def shown(self, pair: Pair) -> NDArray[np.bool_]:
+        """For each document whether the answer is right that escalation at these thresholds ends with."""
+        first = self._first(pair[0], [pair[1]])[0]
         stage = np.where(first.any(axis=1), first.argmax(axis=1), first.shape[1] - 1)
         right: NDArray[np.bool_] = self.right[np.arange(len(stage)), stage]
         return right
@@ -170,7 +170,7 @@ class Table:
 
 
 def count(found: Sequence[Trial], threshold: float, absent: float | None = None) -> Counts:
-    """What is accepted at these thresholds, and how much of it is wrong."""
+    """What is settled at these thresholds, and how much of it is wrong."""
     return _count(Table(found), threshold, absent)
 
 
@@ -219,18 +219,20 @@ def _promise(accepted: int, errors: int, scale: float, risk: float) -> float:
     return binomial_tail(round((errors + PRIOR_ERRORS) * scale), number, risk) if number else 1.0
 
 
-def _absent_pairs(fitting: Table, risk: float) -> list[float | None]:
-    """For each λ of the grid the threshold for "absent": the laxest at which the fitting documents' absences err no
-    more, as a share, than their values do at λ (and never more than half of ``risk``)."""
-    pairs: list[float | None] = []
+def _pairs(fitting: Table, risk: float) -> list[Pair]:
+    """Each λ of the grid with its threshold for "absent": the laxest at which the fitting documents' absences err no
+    more, as a share, than their values do at λ, and never more than half of ``risk``."""
+    if fitting.present.all():
+        return [(threshold, None) for threshold in GRID]
+    pairs: list[Pair] = []
     for threshold in GRID:
         counts = fitting.count(threshold, [None, *GRID])
         accepted, errors = counts[0, :2]
         allowed = 0.5 * risk
         if accepted:
-            allowed = min(max((errors + PRIOR_ERRORS) / accepted, 0.05 * risk), risk)
+            allowed = min(max((errors + PRIOR_ERRORS) / accepted, 0.05 * risk), allowed)
         usable = (counts[1:, 2] > 0) & (counts[1:, 3] + PRIOR_ERRORS <= allowed * counts[1:, 2])
-        pairs.append(GRID[int(np.flatnonzero(usable)[-1])] if usable.any() else None)
+        pairs.append((threshold, GRID[int(np.flatnonzero(usable)[-1])] if usable.any() else None))
     return pairs
 
 
@@ -243,94 +245,90 @@ def choose(fitting: Sequence[Trial], calibration: Sequence[Trial], target: float
     """
     risk = 1.0 - target
     seen = Table(calibration)
-    alone: tuple[Pair, float] | None = None
-    begun, share = None, delta
-    if fitting and calibration:
-        plan = _plan(Table(fitting), risk, delta, len(calibration) / len(fitting))
-        for sequence in plan.sequences:
-            certified = _last_passed(seen, sequence, risk, delta / plan.parts)
-            if certified is not None:
-                return _evidence(seen, certified, True, risk, delta / plan.parts)
-        absent = _last_passed(seen, plan.absence, risk, delta / plan.parts, values=False)
-        alone = None if absent is None else (absent, delta / plan.parts)
-        begun, share = plan.sequences[-1][0], delta / plan.parts
-    found = _evidence(seen, (_steering(seen, risk), None), False, risk, delta)
-    found = replace(found, labels_needed=_needed(seen, begun, risk, share))
-    if alone is None:
-        return replace(found, steer=_steer(seen))
-    (steer, _), share = alone
-    return replace(found, steer=steer, absent=_of_absent(seen, alone[0], share))
+    if not (fitting and calibration):
+        found = _evidence(seen, (_steering(seen, risk), None), delta)
+        return replace(found, certified=False, steer=_steer(seen, [(value, None) for value in GRID])[0])
+    plan = _plan(Table(fitting), risk, delta, len(calibration) / len(fitting))
+    values = _passed(seen, plan.values, risk, delta)
+    absences = _passed(seen, plan.absences, risk, delta / plan.parts, absences=True)
+    if values:
+        both = [pair for pair in values if pair in absences]
+        pair = (both or values)[-1]
+        found = _evidence(seen, pair, delta)
+        return replace(found, absent=_of_absent(seen, pair, bool(both), delta / plan.parts))
+    found = _evidence(seen, (_steering(seen, risk), None), delta)
+    found = replace(found, certified=False, labels_needed=_needed(seen, plan.values[0], risk, delta))
+    alone = _passed(seen, plan.alone, risk, delta / plan.parts, absences=True)
+    pair = alone[-1] if alone else _steer(seen, plan.pairs)
+    certified = bool(alone) or pair in absences
+    return replace(found, steer=pair[0], absent=_of_absent(seen, pair, certified, delta / plan.parts))
 
 
-def _last_passed(
-    seen: Table, sequence: Sequence[Pair], risk: float, delta: float, *, values: bool = True
-) -> Pair | None:
-    """The last pair before the first that fails its tests; that of values only where they are to be accepted."""
-    certified: Pair | None = None
-    for threshold, absent in sequence:
-        found = _count(seen, threshold, absent)
-        if values and binomial_tail(found.present_errors, found.present, risk) > delta:
+def _passed(seen: Table, sequence: Sequence[Pair], risk: float, delta: float, *, absences: bool = False) -> list[Pair]:
+    """The pairs of a sequence before the first whose values, or absences, fail their test."""
+    passed: list[Pair] = []
+    for pair in sequence:
+        found = _count(seen, *pair)
+        accepted, errors = found.present, found.present_errors
+        if absences:
+            accepted, errors = found.absent, found.absent_errors
+        if binomial_tail(errors, accepted, risk) > delta:
             break
-        if absent is not None and binomial_tail(found.absent_errors, found.absent, risk) > delta:
-            break
-        certified = threshold, absent
-    return certified
+        passed.append(pair)
+    return passed
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """The sequences of pairs to test, the better one first, and one that tests absence alone; each at an equal part of
-    δ."""
+    """What is tested: ``values`` and ``absences`` are sequences among the same ``pairs``, ``alone`` one of absence
+    where values are not promised to pass."""
 
-    sequences: list[list[Pair]]
-    absence: list[Pair] = field(default_factory=list)
+    pairs: list[Pair]
+    values: list[Pair]
+    absences: list[Pair]
+    alone: list[Pair]
 
     @property
     def parts(self) -> int:
-        return len(self.sequences) + bool(self.absence)
+        """Into how many parts the sequences of absence divide δ."""
+        return max(1, bool(self.absences) + bool(self.alone))
 
 
 def _plan(fitting: Table, risk: float, delta: float, scale: float) -> _Plan:
-    """What to test, from fitting documents alone.
+    """What to test, from fitting documents alone. A sequence begins where its tests promise the smallest p-value;
+    that of absences not before the values' one, and only where they are promised to pass."""
 
-    A sequence begins where the tests promise the smallest p-value. Where "absent" is promised to pass there are two,
-    with it and without: failing to certify absence must not cost the values their certificate. Where values are not
-    promised to pass, absence by itself is one more.
-    """
-
-    def promises(pair: Pair, *, values: bool = True) -> float:
+    def of_values(pair: Pair) -> float:
         found = _count(fitting, *pair)
-        of_values = _promise(found.present, found.present_errors, scale, risk) if values else 0.0
-        of_absences = _promise(found.absent, found.absent_errors, scale, risk) if pair[1] is not None else 0.0
-        return max(of_values, of_absences)
+        return _promise(found.present, found.present_errors, scale, risk)
 
-    def begun(pairs: Sequence[Pair], *, values: bool = True) -> tuple[list[Pair], float]:
-        found = [promises(pair, values=values) for pair in pairs]
-        return list(pairs[found.index(min(found)) :]), min(found)
+    def of_absences(pair: Pair) -> float:
+        found = _count(fitting, *pair)
+        return _promise(found.absent, found.absent_errors, scale, risk) if pair[1] is not None else 1.0
 
-    plain, promised = begun([(threshold, None) for threshold in GRID])
-    if fitting.present.all():
-        return _Plan([plain])
-    pairs = list(zip(GRID, _absent_pairs(fitting, risk), strict=True))
-    usable = [
-        index for index, pair in enumerate(pairs) if pair[1] is not None and promises(pair, values=False) <= delta / 2
-    ]
-    # Laxer λ are paired with laxer absences, so from the first usable one on there is always a pair.
-    sequences = [begun(pairs[usable[0] :])[0], plain] if usable else [plain]
-    if promised > delta:
-        steer = _steer(fitting)
-        absence, of_absence = begun([(steer, absent) for absent in GRID], values=False)
-        if of_absence <= delta / (len(sequences) + 1):
-            return _Plan(sequences, absence)
-    return _Plan(sequences)
+    pairs = _pairs(fitting, risk)
+    promised = [of_values(pair) for pair in pairs]
+    values = pairs[promised.index(min(promised)) :]
+    absences: list[Pair] = []
+    alone: list[Pair] = []
+    if not fitting.present.all():
+        if min(promised) > delta:
+            steer, _ = _steer(fitting, pairs)
+            tried: list[Pair] = [(steer, absent) for absent in GRID]
+            of_alone = [of_absences(pair) for pair in tried]
+            if min(of_alone) <= delta / 2:
+                alone = tried[of_alone.index(min(of_alone)) :]
+        share = delta / 2 if alone else delta
+        usable = [number for number, pair in enumerate(values) if of_absences(pair) <= share]
+        absences = values[usable[0] :] if usable else []
+    return _Plan(pairs, values, absences, alone)
 
 
 @dataclass(frozen=True)
 class Path:
-    """The pairs of thresholds tested up to the one that is served, in order, and the share of δ that the tests had."""
+    """The pairs of thresholds whose values were tested up to the one that is served, in order."""
 
     pairs: tuple[Pair, ...]
-    share: float
 
 
 def path_to(
@@ -344,47 +342,44 @@ def path_to(
         return None
     pair: Pair = threshold.value, threshold.absent.value if threshold.absent else None
     plan = _plan(Table(fitting), 1.0 - target, delta, len(calibration) / len(fitting))
-    for sequence in plan.sequences:
-        if pair in sequence:
-            return Path(tuple(sequence[: sequence.index(pair) + 1]), 1.0 / plan.parts)
-    return None
+    return Path(tuple(plan.values[: plan.values.index(pair) + 1])) if pair in plan.values else None
 
 
-def _evidence(calibration: Table, pair: Pair, certified: bool, risk: float, delta: float) -> Threshold:
-    """A threshold with what was seen at it."""
-    value, absent = pair
-    found = _count(calibration, value, absent)
+def _evidence(calibration: Table, pair: Pair, delta: float) -> Threshold:
+    """A certified threshold for values with what was seen at it."""
+    found = _count(calibration, *pair)
     documents = len(calibration.probability)
     bound = clopper_pearson_upper(found.present_errors, found.present, delta) if found.present else 1.0
-    of_absent = None if absent is None else _of_absent(calibration, pair, delta)
-    return Threshold(value, certified, found.present, found.present_errors, documents, bound, absent=of_absent)
+    return Threshold(pair[0], True, found.present, found.present_errors, documents, bound)
 
 
-def _of_absent(calibration: Table, pair: Pair, delta: float) -> AbsentThreshold:
+def _of_absent(calibration: Table, pair: Pair, certified: bool, delta: float) -> AbsentThreshold | None:
+    if pair[1] is None:
+        return None
     found = _count(calibration, *pair)
-    upper = clopper_pearson_upper(found.absent_errors, found.absent, delta)
-    return AbsentThreshold(float(pair[1] or 0.0), found.absent, found.absent_errors, upper)
+    upper = clopper_pearson_upper(found.absent_errors, found.absent, delta) if found.absent else 1.0
+    return AbsentThreshold(pair[1], found.absent, found.absent_errors, upper, certified)
 
 
-def _needed(calibration: Table, begun: Pair | None, risk: float, delta: float) -> int | None:
+def _needed(calibration: Table, begun: Pair, risk: float, delta: float) -> int | None:
     """Labels that would certify ``risk``, by what was seen at the pair that the tests began with; ``None`` where no
     number would do, or nothing tells."""
     documents = len(calibration.probability)
-    found = Counts(0, 0) if begun is None else _count(calibration, *begun)
+    found = _count(calibration, *begun)
     if not found.present:
         return None
     return labels_needed(found.present_errors / found.present, found.present / documents, risk, delta, beyond=documents)
 
 
-def _steer(calibration: Table) -> float:
-    """From which probability on another tier is not worth asking, where its answer cannot be accepted: the laxest
-    threshold at which as many shown answers are right as at any, give or take one in a hundred documents."""
-    documents = len(calibration.probability)
+def _steer(table: Table, pairs: Sequence[Pair]) -> Pair:
+    """From which probabilities on another tier is not worth asking, where its answer cannot be accepted: the laxest
+    pair at which as many shown answers are right as at any, give or take one in a hundred documents."""
+    documents = len(table.probability)
     if not documents:
-        return GRID[0]
-    rights = np.array([calibration.shown(threshold).sum() for threshold in GRID])
+        return pairs[0]
+    rights = np.array([table.shown(pair).sum() for pair in pairs])
     enough = rights >= rights.max() - SLACK * documents
-    return GRID[int(np.flatnonzero(enough)[-1])]
+    return pairs[int(np.flatnonzero(enough)[-1])]
 
 
 def _steering(calibration: Table, risk: float) -> float:

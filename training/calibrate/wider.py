@@ -82,7 +82,7 @@ class Field:
         path = self.path(served)
         for pair in path.pairs:
             accepted, wrong = self._table.values(pair)
-            if binomial_tail(int(wrong.sum()), int(accepted.sum()), 1.0 - target) > delta * path.share:
+            if binomial_tail(int(wrong.sum()), int(accepted.sum()), 1.0 - target) > delta:
                 return False
         return True
 
@@ -94,7 +94,7 @@ class Field:
             accepted, wrong = self._table.values(pair)
             number, errors = int(accepted.sum()), int(wrong.sum())
             share = number / max(1, len(accepted))
-            needed.append(labels_needed(errors / max(1, number), share, risk, delta * path.share, beyond=len(accepted)))
+            needed.append(labels_needed(errors / max(1, number), share, risk, delta, beyond=len(accepted)))
         return needed
 
     def shares_wrong(self, served: float, among: Collection[str] | None = None) -> list[list[float]]:
@@ -158,7 +158,7 @@ def certify_groups(field: Field, served: float, unseen: Collection[str], delta: 
     Args:
         unseen: the groups that neither rules nor models have seen.
     """
-    level = delta * field.path(served).share / len(tried(served))
+    level = delta / len(tried(served))
     return GroupCertificates(
         _over_groups(field.shares_wrong(served), served, level),
         _over_groups(field.shares_wrong(served, unseen), served, level),

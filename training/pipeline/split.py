@@ -9,7 +9,7 @@ from gateway.errors import DatasetError
 from gateway.evaluation.dataset import LabelledDocument
 from gateway.files import write_json
 from gateway.task import TaskSpec
-from training.data.split import group_documents, grouping_fields, make_split
+from training.data.split import SplitSizes, group_documents, grouping_fields, make_split
 from training.recipe import SplitRecipe
 
 
@@ -23,7 +23,7 @@ def write_split(
     """
     keys = recipe.group_by or grouping_fields(documents, task)
     groups = group_documents(documents, keys)
-    parts = make_split(documents, groups, recipe.seed)
+    parts = make_split(documents, groups, recipe.seed, SplitSizes(calibration=recipe.calibration))
     lacking = [part for part in ("train", "development", "calibration") if not parts[part]]
     if lacking:
         raise DatasetError(

@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.evaluation.dataset import LabelledDocument, text_digest
+from gateway.evaluation.split import Split
 from gateway.task import FieldSpec, TaskSpec
 from training.data.split import SplitSizes, group_documents, grouping_fields, make_split
+from training.pipeline.split import write_split
+from training.recipe import SplitRecipe
 
 PARTS = ["train", "development", "calibration", "validation-seen", "validation-unseen"]
 
@@ -188,3 +191,17 @@ def test_fields_that_name_an_origin_group_and_others_do_not():
     ]
     assert grouping_fields(documents, task) == ("shop",)
     assert grouping_fields(documents, task, largest=1.0) == ("shop", "day")
+
+
+def test_a_recipe_says_how_much_is_calibrated_on(tmp_path):
+    documents = [LabelledDocument(str(number), f"text {number}", {"shop": f"S {number}"}) for number in range(200)]
+    task = TaskSpec("bills", {"shop": FieldSpec("shop", "text")})
+    sizes = []
+    for share in (0.2, 0.4):
+        write_split(tmp_path / "split.json", task, documents, SplitRecipe(calibration=share), "digest")
+        split = Split.load(tmp_path / "split.json")
+        sizes.append([len(split.select(documents, part)) for part in ("calibration", "train", "validation-unseen")])
+    (few, train, unseen), (more, left, same) = sizes
+    assert (few, more) == (40, 80)
+    assert train - left == 40
+    assert unseen == same
