@@ -70,22 +70,34 @@ def simulation(found: dict[str, Any]) -> str:
 
 def resplits(found: dict[str, Any]) -> str:
     """Certified thresholds and others on the judged halves (benchmarks/resplits.py)."""
-    rows = []
     group = _GROUPS.get(found["task"], "groups")
-    for kind, unit in (("by_documents", "documents"), ("by_merchants", group)):
-        for target, ways in found[kind].items():
-            for way in WAYS:
-                one = ways[way]
-                figures = ("certified", "accepted", "error", "violations", "reached_student", "reached_large", "cost")
-                rows.append([unit, target, way, *(_percent(one[figure]) for figure in figures)])
+    lines = [
+        (unit, target, way, ways[way])
+        for kind, unit in (("by_documents", "documents"), ("by_merchants", group))
+        for target, ways in found[kind].items()
+        for way in WAYS
+    ]
+    # Fields that every document has are never absent.
+    absences = any((one.get("absences") or {}).get("accepted") for *_, one in lines)
+    rows = []
+    for unit, target, way, one in lines:
+        figures = ("certified", "accepted", "error", "violations", "reached_student", "reached_large", "cost")
+        row = [unit, target, way, *(_percent(one[figure]) for figure in figures)]
+        if absences:
+            row += [_percent(one["absences"][figure]) for figure in ("certified", "error", "violations")]
+        rows.append(row)
     header = ["halves of", "target", "way", "certified", "accepted", "error", "violations", "student", "large", "cost"]
+    also = ""
+    if absences:
+        header += ["absent: certified", "error", "violations"]
+        also = " The last three columns say of accepted absences what the others say of values."
     return (
         f"**{found['repeats']:,} resplits** of {found['documents']:,} {found['task']} of {found['merchants']} {group}"
         f" ({' and '.join(found['parts'])}), which no rule, model\nor combiner has seen: thresholds are certified on"
         " one half and judged on the other. In per cent: fields certified; answers\naccepted; wrong among accepted"
         " values; fields whose accepted values err more in the judged half than the target allows (a\nhalf is small,"
         " some do by chance); documents that reached the student and the large tier (p); cost as a share of the\nlarge"
-        " tier on every one. Hand-set thresholds promise nothing.\n\n"
+        f" tier on every one. Hand-set thresholds promise nothing.{also}\n\n"
         + _table(header, rows)
         + f"\n\n`{found['command']}`"
     )

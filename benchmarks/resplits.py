@@ -14,6 +14,7 @@ which learned from neither. For each target stand side by side
 ``violations`` counts fields whose accepted values err more in the judged half than the target allows, of those
 ``certified`` (for hand-set thresholds: of all that accept anything). A half is small: a threshold that truly keeps its
 target exceeds it in some halves by chance. ``error`` is the share wrong of all accepted values over all resplits.
+``absences`` says the same of the answer that a field is absent.
 Documents without a label for a field have no part in it.
 """
 
@@ -75,12 +76,13 @@ class Tally:
         fields: dict[str, Field],
         chosen: dict[str, Threshold],
         test: Sequence[int],
+        target: float,
     ) -> None:
         """Judge these thresholds on the documents ``test``."""
         reached = dict.fromkeys(test, 1)
         for name, field in fields.items():
             threshold = chosen[name]
-            accepted = wrong = 0
+            accepted = wrong = absent = wrong_absent = 0
             for number in test:
                 trial = field.by_document.get(number)
                 if trial is None:
@@ -93,14 +95,20 @@ class Tally:
                     self.counts["accepted"] += 1
                     accepted += stage.present
                     wrong += stage.present and not stage.right
+                    absent += not stage.present
+                    wrong_absent += not stage.present and not stage.right
             self.counts["present"] += accepted
             self.counts["wrong"] += wrong
+            self.counts["absent"] += absent
+            self.counts["wrong absent"] += wrong_absent
+            self.counts["certified absent"] += threshold.accepts_absence
+            self.counts["judged absent"] += absent > 0
             self.counts["fields"] += 1
             self.counts["certified"] += threshold.certified
             self.counts[f"certified {name}"] += threshold.certified
             self.counts["judged"] += accepted > 0
-            for target in TARGETS:
-                self.counts[f"broken {target:g}"] += accepted > 0 and wrong > (1 - target) * accepted + 1e-9
+            self.counts["broken"] += accepted > 0 and wrong > (1 - target) * accepted + 1e-9
+            self.counts["broken absent"] += absent > 0 and wrong_absent > (1 - target) * absent + 1e-9
         for number, depth in reached.items():
             work = {tier: output.work.cpu_seconds for tier, output in setting.judged[number].outputs.items()}
             self.spent += sum(work[tier] for tier in chain[:depth])
@@ -109,7 +117,7 @@ class Tally:
             for tier in chain[:depth]:
                 self.counts[f"reached {tier}"] += 1
 
-    def as_json(self, setting: Setting, target: float) -> dict[str, Any]:
+    def as_json(self, setting: Setting) -> dict[str, Any]:
         """The shares that the module's docstring names."""
         counts = self.counts
 
@@ -124,7 +132,13 @@ class Tally:
             },
             "accepted": share("accepted", "answers"),
             "error": share("wrong", "present"),
-            "violations": share(f"broken {target:g}", "judged"),
+            "violations": share("broken", "judged"),
+            "absences": {
+                "certified": share("certified absent", "fields"),
+                "accepted": share("absent", "answers"),
+                "error": share("wrong absent", "absent"),
+                "violations": share("broken absent", "judged absent"),
+            },
             "reached_student": share("reached student", "documents"),
             "reached_large": share("reached large", "documents"),
             "cost": round(self.spent / self.always, 4) if self.always else None,
@@ -149,7 +163,9 @@ def hand_set(value: float) -> Threshold:
     return Threshold(value, True, 0, 0, 0, 1.0, None, AbsentThreshold(value, 0, 0, 1.0))
 
 
-def measure(setting: Setting, groups: Sequence[str], repeats: int, seed: int, what: str) -> dict[str, Any]:
+def measure(
+    setting: Setting, groups: Sequence[str], repeats: int, seed: int, what: str, targets: Sequence[float] = TARGETS
+) -> dict[str, Any]:
     """All ways at all targets, over ``repeats`` resplits."""
     chain: Chain = tuple(tier for tier in setting.task.tiers if tier in setting.judged[0].outputs)
     large: tuple[TierName, ...] = ("large",)
@@ -162,7 +178,7 @@ def measure(setting: Setting, groups: Sequence[str], repeats: int, seed: int, wh
 
     for _ in tqdm(range(repeats), desc=f"resplits by {what}", mininterval=5):
         learned, test = halves(rng, groups)
-        for target in TARGETS:
+        for target in targets:
             ways = {
                 "certified": (chain, all_tiers, None),
                 "always large": (large, alone, None),
@@ -175,10 +191,10 @@ def measure(setting: Setting, groups: Sequence[str], repeats: int, seed: int, wh
                     name: fixed or choose(field.fitting, field.of(learned), target, DELTA)
                     for name, field in fields.items()
                 }
-                tallies.setdefault((target, way), Tally()).add(setting, tiers, fields, chosen, test)
+                tallies.setdefault((target, way), Tally()).add(setting, tiers, fields, chosen, test, target)
     return {
-        f"{target:g}": {way: tally.as_json(setting, target) for (of, way), tally in tallies.items() if of == target}
-        for target in TARGETS
+        f"{target:g}": {way: tally.as_json(setting) for (of, way), tally in tallies.items() if of == target}
+        for target in targets
     }
 
 
@@ -187,6 +203,7 @@ def main() -> None:
     parser.add_argument("--task", default="receipts")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--parts", nargs="+", default=["calibration", "validation-unseen"])
+    parser.add_argument("--targets", type=float, nargs="+", default=list(TARGETS))
     parser.add_argument("--repeats", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
@@ -207,8 +224,10 @@ def main() -> None:
             "documents": len(documents),
             "merchants": len(set(setting.groups)),
             "parts": options.parts,
-            "by_documents": measure(setting, documents, options.repeats, options.seed, "documents"),
-            "by_merchants": measure(setting, setting.groups, options.repeats, options.seed, "merchants"),
+            "by_documents": measure(setting, documents, options.repeats, options.seed, "documents", options.targets),
+            "by_merchants": measure(
+                setting, setting.groups, options.repeats, options.seed, "merchants", options.targets
+            ),
         },
     )
 
