@@ -9,6 +9,9 @@ is right with its true one. Each repeat draws fitting and calibration documents,
 * ``naive``: the threshold that looked good enough on the calibration documents, without a test;
 * ``hindsight``: the cheapest single threshold that keeps the target in the population.
 
+``optional`` is the same for a field that most documents lack: how often the certificate for its values, and how often
+that for its absences, breaks the target in the population.
+
 Usage: python benchmarks/thresholds.py --out benchmarks/results/thresholds.json [--repeats 1000]
 """
 
@@ -28,7 +31,7 @@ from tqdm import tqdm
 from gateway.evaluation.bounds import binomial_tail
 from gateway.evaluation.provenance import command_line, hardware, versions
 from gateway.files import write_json
-from training.calibrate.thresholds import GRID, Stage, Trial, choose
+from training.calibrate.thresholds import GRID, Stage, Table, Trial, choose
 
 DELTA = 0.05
 #: What a stage costs, relative to the large model; a field left in review costs as much as the large model.
@@ -79,6 +82,48 @@ def population(rng: np.random.Generator, size: int, sharpness: float, boast: flo
     seen = np.clip(easy[:, None] + noise, 0, 1)
     true = 1 / (1 + np.exp(-sharpness * (seen - 0.25)))
     return Population(true**boast, rng.random((size, 3)) < true)
+
+
+def optional_field(rng: np.random.Generator, size: int, sharpness: float, boast: float, absent: float) -> list[Trial]:
+    """As :func:`population`, for a field that the share ``absent`` of the documents lacks. Where it is absent, a wrong
+    answer is a value; where it is not, every other wrong answer is that it is absent."""
+    base = population(rng, size, sharpness, boast)
+    lacks = rng.random(size) < absent
+    missed = rng.random((size, 3)) < 0.5
+    present = np.where(lacks[:, None], ~base.right, base.right | ~missed)
+    return [
+        Trial(tuple(map(Stage, probabilities, rights, kinds)))
+        for probabilities, rights, kinds in zip(
+            base.probability.tolist(), base.right.tolist(), present.tolist(), strict=True
+        )
+    ]
+
+
+def measure_optional(
+    rng: np.random.Generator, target: float, fitting: int, calibration: int, boast: float, absent: float, repeats: int
+) -> dict[str, object]:
+    """How often values and absences are certified, and how often a certificate is wrong, over the repeats."""
+    everyone = optional_field(rng, 20_000, 14.0, boast, absent)
+    table = Table(everyone)
+    known: dict[tuple[float, float | None], NDArray[np.int64]] = {}
+    counts = dict.fromkeys(("certified", "broken", "certified_absent", "broken_absent"), 0)
+    for _ in tqdm(range(repeats), desc=f"optional, target {target}, {calibration} documents", mininterval=5):
+        learned, held_out = (
+            [everyone[row] for row in rng.integers(0, len(everyone), size)] for size in (fitting, calibration)
+        )
+        found = choose(learned, held_out, target, DELTA)
+        value = found.value if found.certified or found.steer is None else found.steer
+        pair = value, found.absent.value if found.absent else None
+        if pair not in known:
+            known[pair] = table.count(value, [pair[1]])[0]
+        present, present_errors, absences, absent_errors = known[pair]
+        counts["certified"] += found.certified
+        counts["broken"] += bool(found.certified and present_errors > (1 - target) * present)
+        counts["certified_absent"] += found.accepts_absence
+        counts["broken_absent"] += bool(found.accepts_absence and absent_errors > (1 - target) * absences)
+    allowed = round(repeats * DELTA + 3 * math.sqrt(repeats * DELTA * (1 - DELTA)), 1)
+    about = {"target": target, "fitting": fitting, "calibration": calibration, "boast": boast, "absent": absent}
+    return {**about, "repeats": repeats, **counts, "allowed_broken": allowed}
 
 
 def per_stage(fitting: Population, calibration: Population, risk: float) -> tuple[float, ...] | None:
@@ -136,6 +181,20 @@ def main() -> None:
         rng = np.random.default_rng([options.seed, round(100 * boast), round(100 * target), calibration])
         everyone = population(rng, 50_000, 14.0, boast)
         rows.append(measure(everyone, rng, target, fitting, calibration, options) | {"boast": boast})
+    optional = [
+        measure_optional(
+            np.random.default_rng([options.seed, round(100 * boast), round(100 * target), calibration, 7]),
+            target,
+            fitting,
+            calibration,
+            boast,
+            0.8,
+            options.repeats,
+        )
+        for boast, target, (fitting, calibration) in itertools.product(
+            (1.0, 0.5), (0.9, 0.95, 0.97), ((374, 600), (1500, 1500))
+        )
+    ]
     write_json(
         options.out,
         {
@@ -146,6 +205,7 @@ def main() -> None:
             "hardware": hardware(),
             "versions": versions(),
             "rows": rows,
+            "optional": optional,
         },
     )
 
