@@ -46,7 +46,7 @@ from training.calibrate.outputs import Observed
 GRID = (*(round(1 / (1 + math.exp(-step / 4)), 4) for step in range(28, -13, -1)), 0.0)
 #: Errors added to those counted on fitting documents, so that few documents do not look better than they are.
 PRIOR_ERRORS = 0.5
-#: Share of documents whose shown answer may be wrong for want of another tier, where nothing is accepted.
+#: Share of documents with a value whose shown answer may be wrong for want of another tier, where nothing is accepted.
 SLACK = 0.01
 
 
@@ -140,6 +140,12 @@ class Table:
                 self.present[row, column] = stage.present
                 self.right[row, column] = stage.right
 
+    @property
+    def valued(self) -> int:
+        """How many documents are seen to have a value: some stage finds the right one, or wrongly none."""
+        shown = self.probability >= 0
+        return int((shown & (self.present == self.right)).any(axis=1).sum())
+
     def count(self, threshold: float, absents: Sequence[float | None]) -> NDArray[np.int64]:
         """Counts at one threshold for values and each of several for "absent": [absents, 4], as in :class:`Counts`."""
         first = self._first(threshold, absents)
@@ -221,17 +227,20 @@ def _promise(accepted: int, errors: int, scale: float, risk: float) -> float:
 
 def _pairs(fitting: Table, risk: float) -> list[Pair]:
     """Each λ of the grid with its threshold for "absent": the laxest at which the fitting documents' absences err no
-    more, as a share, than their values do at λ, and never more than half of ``risk``."""
+    more, as a share, than their values do at λ, and never more than half of ``risk``. That holds for their share of all
+    values too: of a field that is hardly ever there, saying "absent" always would seldom be wrong and find nothing."""
     if fitting.present.all():
         return [(threshold, None) for threshold in GRID]
     pairs: list[Pair] = []
+    valued = fitting.valued
     for threshold in GRID:
         counts = fitting.count(threshold, [None, *GRID])
         accepted, errors = counts[0, :2]
         allowed = 0.5 * risk
         if accepted:
             allowed = min(max((errors + PRIOR_ERRORS) / accepted, 0.05 * risk), allowed)
-        usable = (counts[1:, 2] > 0) & (counts[1:, 3] + PRIOR_ERRORS <= allowed * counts[1:, 2])
+        absences, missed = counts[1:, 2], counts[1:, 3]
+        usable = (absences > 0) & (missed + PRIOR_ERRORS <= allowed * absences) & (missed <= allowed * valued)
         pairs.append((threshold, GRID[int(np.flatnonzero(usable)[-1])] if usable.any() else None))
     return pairs
 
@@ -314,9 +323,12 @@ def _plan(fitting: Table, risk: float, delta: float, scale: float) -> _Plan:
     if not fitting.present.all():
         if min(promised) > delta:
             steer, _ = _steer(fitting, pairs)
-            tried: list[Pair] = [(steer, absent) for absent in GRID]
+            most = 0.5 * risk * fitting.valued
+            tried: list[Pair] = [
+                (steer, value) for value in GRID if _count(fitting, steer, value).absent_errors <= most
+            ]
             of_alone = [of_absences(pair) for pair in tried]
-            if min(of_alone) <= delta / 2:
+            if of_alone and min(of_alone) <= delta / 2:
                 alone = tried[of_alone.index(min(of_alone)) :]
         share = delta / 2 if alone else delta
         usable = [number for number, pair in enumerate(values) if of_absences(pair) <= share]
@@ -373,12 +385,11 @@ def _needed(calibration: Table, begun: Pair, risk: float, delta: float) -> int |
 
 def _steer(table: Table, pairs: Sequence[Pair]) -> Pair:
     """From which probabilities on another tier is not worth asking, where its answer cannot be accepted: the laxest
-    pair at which as many shown answers are right as at any, give or take one in a hundred documents."""
-    documents = len(table.probability)
-    if not documents:
+    pair at which as many shown answers are right as at any, give or take one in a hundred documents with a value."""
+    if not len(table.probability):
         return pairs[0]
     rights = np.array([table.shown(pair).sum() for pair in pairs])
-    enough = rights >= rights.max() - SLACK * documents
+    enough = rights >= rights.max() - SLACK * table.valued
     return pairs[int(np.flatnonzero(enough)[-1])]
 
 

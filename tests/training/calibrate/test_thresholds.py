@@ -345,6 +345,17 @@ def test_absence_without_a_certificate_is_passed_on_only_while_it_is_doubtful():
     assert not found.settles(0.6, present=False)
 
 
+def test_a_field_that_is_hardly_ever_there_is_not_taken_for_absent_everywhere():
+    """Saying "absent" at the first stage is right in 98 of 100; the second stage finds the two values."""
+    nothing = Stage(0.97, True, present=False)
+    missed = Stage(0.95, False, present=False)
+    fitting = [Trial((nothing, nothing))] * 490 + [Trial((missed, Stage(0.97, True)))] * 10
+    found = choose(fitting, fitting * 4, 0.9, 0.05)
+    assert found.settles(0.97, present=False)
+    assert not found.settles(0.95, present=False)
+    assert found.accepts(0.97, present=True)
+
+
 def test_values_and_absences_have_their_certificates_each_by_itself():
     """Wrong absences take no certificate from values, nor the other way round."""
     absent, value = Stage(0.99, True, present=False), Stage(0.99, True)
