@@ -227,8 +227,8 @@ def _promise(accepted: int, errors: int, scale: float, risk: float) -> float:
 
 def _pairs(fitting: Table, risk: float) -> list[Pair]:
     """Each λ of the grid with its threshold for "absent": the laxest at which the fitting documents' absences err no
-    more, as a share, than their values do at λ, and never more than half of ``risk``. That holds for their share of all
-    values too: of a field that is hardly ever there, saying "absent" always would seldom be wrong and find nothing."""
+    more, as a share, than their values do at λ, and never more than half of ``risk``. Nor may they miss more than half
+    of ``risk`` of all values: of a field that is hardly ever there, "absent" is seldom wrong and finds nothing."""
     if fitting.present.all():
         return [(threshold, None) for threshold in GRID]
     pairs: list[Pair] = []
@@ -240,7 +240,7 @@ def _pairs(fitting: Table, risk: float) -> list[Pair]:
         if accepted:
             allowed = min(max((errors + PRIOR_ERRORS) / accepted, 0.05 * risk), allowed)
         absences, missed = counts[1:, 2], counts[1:, 3]
-        usable = (absences > 0) & (missed + PRIOR_ERRORS <= allowed * absences) & (missed <= allowed * valued)
+        usable = (absences > 0) & (missed + PRIOR_ERRORS <= allowed * absences) & (missed <= 0.5 * risk * valued)
         pairs.append((threshold, GRID[int(np.flatnonzero(usable)[-1])] if usable.any() else None))
     return pairs
 
