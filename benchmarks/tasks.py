@@ -7,15 +7,22 @@ For a task called NAME it reads
 * ``models/NAME/training.json``, or ``benchmarks/results/training-NAME.json`` where the models are too large to commit;
 * ``models/NAME/policy.json``, or ``benchmarks/results/policy-NAME.json``.
 
-A task without these files is not in the table.
+A task without these files is not in the table. For models that are too large to commit,
+
+    python benchmarks/tasks.py TASK --home HOME
+
+writes the latter two from the ``models/TASK`` of a home: of the run's report and of the policy what the tables need.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from gateway.files import write_json
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -23,6 +30,8 @@ TASKS = ("receipts", "requests", "commands", "contracts")
 PARTS = ("validation-seen", "validation-unseen")
 SYSTEMS = ("rules", "student", "large", "cascade")
 CHAIN = "rules+student+large"
+#: The chains that the cascade may end with.
+CHAINS = ("rules", "rules+student", CHAIN)
 TARGETS = ("0.8", "0.85", "0.9", "0.95", "0.97", "0.99")
 
 
@@ -102,7 +111,7 @@ def certified(task: str, policy: Mapping[str, Any]) -> list[list[str]]:
     rows: list[list[str]] = []
     for name, targets in policy["thresholds"][CHAIN].items():
         cells = []
-        for chain in ("rules", "rules+student", CHAIN):
+        for chain in CHAINS:
             found = policy["thresholds"].get(chain, {}).get(name, {})
             passed = [target for target in TARGETS if found.get(target, {}).get("certified")]
             cells.append(passed[-1] if passed else "none")
@@ -166,3 +175,29 @@ def render() -> str:
             *(f"`{command}`" for command in commands),
         ]
     )
+
+
+def keep(task: str, home: Path) -> None:
+    """Write a task's ``training-TASK.json`` and ``policy-TASK.json``."""
+    models = home / "models" / task
+    run, policy = (json.loads((models / name).read_text("utf-8")) for name in ("training.json", "policy.json"))
+    of_run = ("task", "command", "created", "hardware", "stage_seconds", "training_hours", "data")
+    kept = {name: run[name] for name in of_run}
+    kept["data"] = {name: value for name, value in run["data"].items() if name != "fields"}
+    write_json(RESULTS / f"training-{task}.json", kept)
+    about = {name: policy[name] for name in ("format", "task", "delta", "about", "estimates")}
+    whole = {chain: policy["whole"].get(chain, {}) for chain in CHAINS}
+    thresholds = {chain: policy["thresholds"].get(chain, {}) for chain in CHAINS}
+    write_json(RESULTS / f"policy-{task}.json", {**about, "whole": whole, "thresholds": thresholds})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("--home", type=Path, required=True)
+    options = parser.parse_args()
+    keep(options.task, options.home)
+
+
+if __name__ == "__main__":
+    main()

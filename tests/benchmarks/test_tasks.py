@@ -41,3 +41,18 @@ def test_a_field_without_a_certificate_says_none() -> None:
         }
     }
     assert tasks.certified("bills", policy) == [["bills", "date", "none", "0.8", "0.95", "1 of 60"]]
+
+
+def test_what_is_kept_of_a_task_makes_the_same_tables(project_root: Path, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(tasks, "RESULTS", tmp_path)
+    tasks.keep("receipts", project_root)
+    models = project_root / "models" / "receipts"
+    whole, kept = (
+        [json.loads((folder / name).read_text("utf-8")) for name in names]
+        for folder, names in (
+            (models, ("training.json", "policy.json")),
+            (tmp_path, ("training-receipts.json", "policy-receipts.json")),
+        )
+    )
+    assert tasks.training("receipts", *kept) == tasks.training("receipts", *whole)
+    assert tasks.certified("receipts", kept[1]) == tasks.certified("receipts", whole[1])
