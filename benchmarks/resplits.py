@@ -36,7 +36,7 @@ from gateway.evaluation.metrics import expected_values
 from gateway.evaluation.provenance import command_line, hardware, versions
 from gateway.files import write_json
 from gateway.policy import AbsentThreshold, Chain, Threshold
-from training.calibrate.thresholds import Trial, choose, trials
+from training.calibrate.thresholds import Table, Trial, choose, trials
 
 DELTA = 0.05
 TARGETS = (0.9, 0.95, 0.97)
@@ -48,7 +48,7 @@ class Field:
     def __init__(self, setting: Setting, chain: Chain, name: str, *, combined: bool = True) -> None:
         combiners = setting.policy.combiners if combined else {}
         absence = setting.policy.absence if combined else {}
-        self.fitting = trials(setting.fitting, chain, combiners, setting.task, name, absence)
+        self.fitting = Table(trials(setting.fitting, chain, combiners, setting.task, name, absence))
         found = trials(setting.judged, chain, combiners, setting.task, name, absence)
         annotated = [
             number

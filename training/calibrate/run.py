@@ -16,7 +16,7 @@ from gateway.policy import Policy, Threshold, all_chains, chain_name
 from gateway.task import TaskSpec
 from training.calibrate.combiners import choose_strength, fit_absence, fit_combiners
 from training.calibrate.outputs import Observed, estimate_costs
-from training.calibrate.thresholds import choose, trials
+from training.calibrate.thresholds import Table, choose, trials
 from training.calibrate.wider import Field, certify_groups, certify_task
 
 
@@ -94,8 +94,8 @@ def calibrate(
     for chain in chains:
         fields: dict[str, Field] = {}
         for name in task.fields:
-            fitted = trials(development, chain, combiners, task, name, absence)
-            held_out = trials(calibration, chain, combiners, task, name, absence)
+            fitted = Table(trials(development, chain, combiners, task, name, absence))
+            held_out = Table(trials(calibration, chain, combiners, task, name, absence))
             found = {target: choose(fitted, held_out, target, delta) for target in targets}
             group_of = [
                 (groups or {}).get(item.document.id, item.document.id)

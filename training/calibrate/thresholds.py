@@ -30,6 +30,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,7 +128,7 @@ _NEVER = 2.0
 
 
 class Table:
-    """Trials as arrays of shape [documents, stages], to count quickly."""
+    """Trials as arrays of shape [documents, stages], to count quickly. What takes several targets makes it once."""
 
     def __init__(self, found: Sequence[Trial]) -> None:
         longest = max((len(trial.stages) for trial in found), default=0)
@@ -140,7 +141,20 @@ class Table:
                 self.present[row, column] = stage.present
                 self.right[row, column] = stage.right
 
-    @property
+    def __len__(self) -> int:
+        return len(self.probability)
+
+    @classmethod
+    def of(cls, found: Sequence[Trial] | Table) -> Table:
+        """Itself, or the table of these trials."""
+        return found if isinstance(found, Table) else cls(found)
+
+    @cached_property
+    def by_grid(self) -> list[NDArray[np.int64]]:
+        """For every λ of the grid the counts with no threshold for "absent" and with each of the grid."""
+        return [self.count(threshold, [None, *GRID]) for threshold in GRID]
+
+    @cached_property
     def valued(self) -> int:
         """How many documents are seen to have a value: some stage finds the right one, or wrongly none."""
         shown = self.probability >= 0
@@ -233,8 +247,7 @@ def _pairs(fitting: Table, risk: float) -> list[Pair]:
         return [(threshold, None) for threshold in GRID]
     pairs: list[Pair] = []
     valued = fitting.valued
-    for threshold in GRID:
-        counts = fitting.count(threshold, [None, *GRID])
+    for threshold, counts in zip(GRID, fitting.by_grid, strict=True):
         accepted, errors = counts[0, :2]
         allowed = 0.5 * risk
         if accepted:
@@ -245,7 +258,9 @@ def _pairs(fitting: Table, risk: float) -> list[Pair]:
     return pairs
 
 
-def choose(fitting: Sequence[Trial], calibration: Sequence[Trial], target: float, delta: float) -> Threshold:
+def choose(
+    fitting: Sequence[Trial] | Table, calibration: Sequence[Trial] | Table, target: float, delta: float
+) -> Threshold:
     """The laxest certified threshold for ``target``, or an uncertified one that only steers escalation.
 
     Args:
@@ -253,11 +268,11 @@ def choose(fitting: Sequence[Trial], calibration: Sequence[Trial], target: float
         calibration: documents nothing was made from.
     """
     risk = 1.0 - target
-    seen = Table(calibration)
+    seen = Table.of(calibration)
     if not (fitting and calibration):
         found = _evidence(seen, (_steering(seen, risk), None), delta)
         return replace(found, certified=False, steer=_steer(seen, [(value, None) for value in GRID])[0])
-    plan = _plan(Table(fitting), risk, delta, len(calibration) / len(fitting))
+    plan = _plan(Table.of(fitting), risk, delta, len(calibration) / len(fitting))
     values = _passed(seen, plan.values, risk, delta)
     absences = _passed(seen, plan.absences, risk, delta / plan.parts, absences=True)
     if values:
@@ -344,7 +359,11 @@ class Path:
 
 
 def path_to(
-    fitting: Sequence[Trial], calibration: Sequence[Trial], threshold: Threshold, target: float, delta: float
+    fitting: Sequence[Trial] | Table,
+    calibration: Sequence[Trial] | Table,
+    threshold: Threshold,
+    target: float,
+    delta: float,
 ) -> Path | None:
     """The way on which :func:`choose` came to a certified ``threshold`` with these arguments; ``None`` if it did not.
 
@@ -353,14 +372,14 @@ def path_to(
     if not (threshold.certified and fitting and calibration):
         return None
     pair: Pair = threshold.value, threshold.absent.value if threshold.absent else None
-    plan = _plan(Table(fitting), 1.0 - target, delta, len(calibration) / len(fitting))
+    plan = _plan(Table.of(fitting), 1.0 - target, delta, len(calibration) / len(fitting))
     return Path(tuple(plan.values[: plan.values.index(pair) + 1])) if pair in plan.values else None
 
 
 def _evidence(calibration: Table, pair: Pair, delta: float) -> Threshold:
     """A certified threshold for values with what was seen at it."""
     found = _count(calibration, *pair)
-    documents = len(calibration.probability)
+    documents = len(calibration)
     bound = clopper_pearson_upper(found.present_errors, found.present, delta) if found.present else 1.0
     return Threshold(pair[0], True, found.present, found.present_errors, documents, bound)
 
@@ -376,7 +395,7 @@ def _of_absent(calibration: Table, pair: Pair, certified: bool, delta: float) ->
 def _needed(calibration: Table, begun: Pair, risk: float, delta: float) -> int | None:
     """Labels that would certify ``risk``, by what was seen at the pair that the tests began with; ``None`` where no
     number would do, or nothing tells."""
-    documents = len(calibration.probability)
+    documents = len(calibration)
     found = _count(calibration, *begun)
     if not found.present:
         return None
@@ -386,7 +405,7 @@ def _needed(calibration: Table, begun: Pair, risk: float, delta: float) -> int |
 def _steer(table: Table, pairs: Sequence[Pair]) -> Pair:
     """From which probabilities on another tier is not worth asking, where its answer cannot be accepted: the laxest
     pair at which as many shown answers are right as at any, give or take one in a hundred documents with a value."""
-    if not len(table.probability):
+    if not len(table):
         return pairs[0]
     rights = np.array([table.shown(pair).sum() for pair in pairs])
     enough = rights >= rights.max() - SLACK * table.valued

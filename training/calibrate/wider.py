@@ -51,15 +51,15 @@ class Field:
 
     def __init__(
         self,
-        fitting: Sequence[Trial],
-        calibration: Sequence[Trial],
+        fitting: Sequence[Trial] | Table,
+        calibration: Sequence[Trial] | Table,
         thresholds: Mapping[float, Threshold],
         delta: float,
         groups: Sequence[str] = (),
     ) -> None:
-        self.fitting, self.calibration, self.thresholds, self.groups = fitting, calibration, thresholds, groups
+        self.fitting, self.calibration = Table.of(fitting), Table.of(calibration)
+        self.thresholds, self.groups = thresholds, groups
         self._delta = delta
-        self._table = Table(calibration)
         self._paths: dict[float, Path | None] = {}
 
     def served(self, quality: float) -> float | None:
@@ -81,7 +81,7 @@ class Field:
         """Whether the threshold that is served keeps another target at another level."""
         path = self.path(served)
         for pair in path.pairs:
-            accepted, wrong = self._table.values(pair)
+            accepted, wrong = self.calibration.values(pair)
             if binomial_tail(int(wrong.sum()), int(accepted.sum()), 1.0 - target) > delta:
                 return False
         return True
@@ -91,7 +91,7 @@ class Field:
         path = self.path(served)
         needed: list[int | None] = []
         for pair in path.pairs:
-            accepted, wrong = self._table.values(pair)
+            accepted, wrong = self.calibration.values(pair)
             number, errors = int(accepted.sum()), int(wrong.sum())
             share = number / max(1, len(accepted))
             needed.append(labels_needed(errors / max(1, number), share, risk, delta, beyond=len(accepted)))
@@ -102,7 +102,7 @@ class Field:
         return [self._shares(pair, among) for pair in self.path(served).pairs]
 
     def _shares(self, pair: tuple[float, float | None], among: Collection[str] | None) -> list[float]:
-        accepted, wrong = self._table.values(pair)
+        accepted, wrong = self.calibration.values(pair)
         counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         for group, has, errs in zip(self.groups, accepted, wrong, strict=True):
             if has and (among is None or group in among):
