@@ -70,8 +70,8 @@ class Escalation:
 class Decision:
     """One decision about one field, made when ``tier`` had answered or, with ``answered`` false, was given up.
 
-    ``threshold`` is the probability asked for, the one that serves ``target``; both are ``None`` where the policy has
-    none.
+    ``threshold`` is the probability asked of an answer of this kind, for ``target``; both are ``None`` where the policy
+    has none, and the former also where an absence is always passed on.
     """
 
     tier: TierName
@@ -142,7 +142,10 @@ class _FieldRun:
             verdict = "accepted"
         elif not self.open and self.best is not None:
             verdict = "not-certified"
-        target, threshold = (self.chosen[0], self.chosen[1].value) if self.chosen else (None, None)
+        target = threshold = None
+        if self.chosen is not None:
+            target, asked = self.chosen
+            threshold = asked.applied(present=self.best is None or self.best.present)
         self.decisions.append(Decision(tier, answered, self.confidence, target, threshold, verdict))
 
 

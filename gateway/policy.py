@@ -86,12 +86,16 @@ class Threshold:
     absent: AbsentThreshold | None = None
     steer: float | None = None
 
+    def applied(self, *, present: bool) -> float | None:
+        """From which probability on an answer of this kind is not passed on to another tier; ``None``: never."""
+        if not present:
+            return None if self.absent is None else self.absent.value
+        return self.value if self.certified or self.steer is None else self.steer
+
     def settles(self, probability: float, *, present: bool) -> bool:
         """Whether no further tier is asked about an answer of this probability and kind."""
-        if not present:
-            return self.absent is not None and probability >= self.absent.value
-        wanted = self.value if self.certified or self.steer is None else self.steer
-        return probability >= wanted
+        wanted = self.applied(present=present)
+        return wanted is not None and probability >= wanted
 
     def accepts(self, probability: float, *, present: bool) -> bool:
         """Whether an answer of this probability and kind is accepted."""

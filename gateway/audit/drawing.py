@@ -117,17 +117,17 @@ class Drawn:
         if reference is None or reference.promise is None or reference.promise != self.task.promise:
             return None
         evidence = self.evidence.get(name)
-        if evidence is None or not self._as_certified(name, result.guarantee, evidence):
+        if evidence is None or not self._as_certified(name, result.guarantee, evidence, present=result.present):
             return None
         level = level_name(evidence.chain, result.guarantee)
         return disagreement_limit(reference.agreement.get(name, {}), level, result.guarantee, limit_alpha)
 
-    def _as_certified(self, name: str, guarantee: float, evidence: Evidence) -> bool:
+    def _as_certified(self, name: str, guarantee: float, evidence: Evidence, *, present: bool) -> bool:
         """Whether the threshold that accepted was that of the guarantee, and not a stricter one (while the field's
         promise is in doubt): of what that accepts the large tier disagrees with another share."""
         policy = self.task.policy
         found = {} if policy is None else policy.thresholds.get(chain_name(evidence.chain), {}).get(name, {})
         threshold = found.get(guarantee)
-        return (
-            threshold is not None and bool(evidence.decisions) and evidence.decisions[-1].threshold == threshold.value
-        )
+        if threshold is None or not evidence.decisions:
+            return False
+        return evidence.decisions[-1].threshold == threshold.applied(present=present)

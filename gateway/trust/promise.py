@@ -39,6 +39,9 @@ def _threshold(threshold: Threshold) -> list[Any]:
     absent: Any = None
     if threshold.absent is not None:
         absent = threshold.absent.value if threshold.absent.certified else {"steer": threshold.absent.value}
+    if threshold.accepts_absence and not threshold.certified:
+        # Which values are passed on decides which absences are reached.
+        return [threshold.certified, threshold.value, absent, threshold.steer]
     return [threshold.certified, threshold.value, absent]
 
 

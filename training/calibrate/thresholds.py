@@ -13,9 +13,10 @@ field, chain and target by itself (no correction over the fields).
 absence is not passed on. So each pair says which values and which absences the chain ends with. Both kinds are tested,
 each on its own answers, in its own fixed sequence over the same pairs and at level δ: the two certificates hold each by
 itself. A pair whose absences fail their test, or that the fitting documents do not promise to pass it, still settles
-what is asked next; absences are then not accepted. Where the fitting documents do not promise that values can be
-certified, one more sequence tests absence alone, and the two of absence get half of δ each: values are then never
-accepted, and those at least as probable as the fitting documents ask for are not passed on.
+what is asked next; absences are then not accepted. Of the pairs whose values passed, the one that accepts most is
+served. Where the fitting documents do not promise that values can be certified, one more sequence tests absence for the
+case that they fail: values are then not accepted, and those at least as probable as the fitting documents ask for are
+not passed on. Where there are two sequences of absence, each gets half of δ.
 
 Once a threshold is served, :func:`path_to` gives the hypotheses that were tested on the way to it. The same way walked
 with other p-values or at another level gives other certificates for the same threshold
@@ -276,16 +277,26 @@ def choose(
     values = _passed(seen, plan.values, risk, delta)
     absences = _passed(seen, plan.absences, risk, delta / plan.parts, absences=True)
     if values:
-        both = [pair for pair in values if pair in absences]
-        pair = (both or values)[-1]
+        pair = _best(seen, values, absences)
         found = _evidence(seen, pair, delta)
-        return replace(found, absent=_of_absent(seen, pair, bool(both), delta / plan.parts))
+        return replace(found, absent=_of_absent(seen, pair, pair in absences, delta / plan.parts))
     found = _evidence(seen, (_steering(seen, risk), None), delta)
     found = replace(found, certified=False, labels_needed=_needed(seen, plan.values[0], risk, delta))
     alone = _passed(seen, plan.alone, risk, delta / plan.parts, absences=True)
-    pair = alone[-1] if alone else _steer(seen, plan.pairs)
+    pair = alone[-1] if alone else _steer(seen, absences or plan.pairs)
     certified = bool(alone) or pair in absences
     return replace(found, steer=pair[0], absent=_of_absent(seen, pair, certified, delta / plan.parts))
+
+
+def _best(seen: Table, values: Sequence[Pair], absences: Sequence[Pair]) -> Pair:
+    """Of the pairs whose values passed, the one that accepts most answers, and of equals the laxest. Every pair that
+    passed may be served; absences count where they passed too."""
+
+    def accepted(pair: Pair) -> int:
+        found = _count(seen, *pair)
+        return found.present + (found.absent if pair in absences else 0)
+
+    return max(reversed(values), key=accepted)  # the first of equals
 
 
 def _passed(seen: Table, sequence: Sequence[Pair], risk: float, delta: float, *, absences: bool = False) -> list[Pair]:
@@ -377,7 +388,7 @@ def path_to(
 
 
 def _evidence(calibration: Table, pair: Pair, delta: float) -> Threshold:
-    """A certified threshold for values with what was seen at it."""
+    """A threshold for values with what was seen at it, as if certified."""
     found = _count(calibration, *pair)
     documents = len(calibration)
     bound = clopper_pearson_upper(found.present_errors, found.present, delta) if found.present else 1.0

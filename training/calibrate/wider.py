@@ -5,7 +5,7 @@ fitting documents (:func:`training.calibrate.thresholds.path_to`), so the same w
 hypotheses; where all of them are rejected, up to the one served, it has another certificate, valid by the same
 argument (fixed-sequence testing), each by itself.
 
-**The task as a whole.** Each of the task's F fields is tested at ``delta / F``; those that accept nothing have nothing
+**The task as a whole.** Each of the task's F fields has ``delta / F``; those that accept nothing have nothing
 to keep, but count: which they are came out of the same documents. With confidence ``1 − delta`` then all fields keep
 ``1 − target`` at once (union bound), and so does any mixture of their accepted values: the share that is wrong among
 all of them together is a weighted mean of the fields' shares.
@@ -17,8 +17,11 @@ group with accepted values let R be the share of them that is wrong. Groups are 
 it says of merchants that neither rules nor models have seen, only such merchants among the calibration documents can
 tell (``unseen``).
 
-For both it is the quality that the threshold serves that is tested, and beside it the laxer targets of :data:`LAXER`,
-each at an equal part of the confidence: the strictest that passes is reported, so all of them must hold at once.
+For both it is the quality that the threshold serves that is tested, and beside it the laxer targets of :data:`LAXER`;
+the strictest that passes is reported. That takes no part of the confidence: on one way, what passes for a target passes
+for every laxer one, so a false report takes that the laxest false hypothesis was rejected. Which calibrated target
+serves a quality is settled by the same documents, though, each target on a way of its own: so all that may come to
+serve it share the field's part.
 """
 
 from __future__ import annotations
@@ -66,6 +69,10 @@ class Field:
         """The certified target that serves ``quality`` (as :meth:`gateway.policy.Policy.threshold` chooses)."""
         enough = [target for target, found in self.thresholds.items() if found.certified and target >= quality - 1e-9]
         return min(enough, default=None)
+
+    def may_serve(self, quality: float) -> int:
+        """How many calibrated targets could come to serve ``quality``."""
+        return max(1, sum(target >= quality - 1e-9 for target in self.thresholds))
 
     def path(self, target: float) -> Path:
         """How the certified threshold for ``target`` was come to."""
@@ -115,12 +122,12 @@ def certify_whole(fields: Mapping[str, Field], quality: Mapping[str, float], del
     """What is certified of all accepted values together when each field is asked for at its ``quality``."""
     served = {name: target for name, field in fields.items() if (target := field.served(quality[name])) is not None}
     wanted = min(quality.values())
-    share = delta / (max(1, len(fields)) * len(tried(wanted)))
+    shares = {name: delta / (len(fields) * field.may_serve(quality[name])) for name, field in fields.items()}
     found = next(
         (
             target
             for target in tried(wanted)
-            if served and all(fields[name].holds(of, target, share) for name, of in served.items())
+            if served and all(fields[name].holds(of, target, shares[name]) for name, of in served.items())
         ),
         None,
     )
@@ -130,7 +137,7 @@ def certify_whole(fields: Mapping[str, Field], quality: Mapping[str, float], del
         each = [
             labels
             for name, target in served.items()
-            for labels in fields[name].labels_needed(target, 1.0 - wanted, share)
+            for labels in fields[name].labels_needed(target, 1.0 - wanted, shares[name])
         ]
         known = [number for number in each if number is not None]
         needed = max(known) if len(known) == len(each) else None
@@ -158,10 +165,9 @@ def certify_groups(field: Field, served: float, unseen: Collection[str], delta: 
     Args:
         unseen: the groups that neither rules nor models have seen.
     """
-    level = delta / len(tried(served))
     return GroupCertificates(
-        _over_groups(field.shares_wrong(served), served, level),
-        _over_groups(field.shares_wrong(served, unseen), served, level),
+        _over_groups(field.shares_wrong(served), served, delta),
+        _over_groups(field.shares_wrong(served, unseen), served, delta),
     )
 
 

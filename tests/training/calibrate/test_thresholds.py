@@ -368,6 +368,38 @@ def test_values_and_absences_have_their_certificates_each_by_itself():
         assert found.accepts_absence == (others is absences)
 
 
+def stages(number, probability, right, present=True):
+    return [Trial((Stage(probability, right, present),))] * number
+
+
+#: Sure absences and values, and doubtful ones of which a few are wrong.
+MIXED = [
+    *(*stages(200, 0.99, True, False), *stages(98, 0.6, True, False), *stages(2, 0.6, False, False)),
+    *(*stages(100, 0.99, True), *stages(97, 0.5, True), *stages(3, 0.5, False)),
+]
+#: On these the doubtful absences are wrong too often.
+SURE_ABSENCES = [*stages(200, 0.99, True, False), *stages(60, 0.6, True, False), *stages(40, 0.6, False, False)]
+
+
+def test_values_that_fail_leave_the_absences_that_passed():
+    found = choose(MIXED, [*SURE_ABSENCES, *stages(100, 0.99, False), *stages(100, 0.5, True)], 0.95, 0.05)
+    assert not found.certified
+    assert found.accepts_absence
+    assert (found.absent.accepted, found.absent.errors) == (200, 0)
+
+
+def test_of_what_passed_the_pair_is_served_that_accepts_most():
+    """All values pass, of the absences only the sure ones: here those are more than the values they cost."""
+    right = [*stages(100, 0.99, True), *stages(100, 0.5, True)]
+    found = choose(MIXED, [*SURE_ABSENCES, *right], 0.95, 0.05)
+    assert found.certified
+    assert found.accepts_absence
+    many = choose(MIXED, [*SURE_ABSENCES, *right, *stages(300, 0.5, True)], 0.95, 0.05)
+    assert many.certified
+    assert many.accepted == 500
+    assert not many.accepts_absence
+
+
 def test_absence_by_itself_keeps_its_target_in_repeated_trials():
     rng = random.Random(4)
     error, broken, certified = 0.06, 0, 0
