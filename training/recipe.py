@@ -20,20 +20,22 @@ from training.size import parse_size
 
 #: The longest window exported models take, special tokens included.
 MOST_WINDOW = 512
-#: The largest share of the documents to calibrate on: at least a tenth is left to learn from.
-MOST_CALIBRATION = 0.6
+#: The largest share of the documents to fit combiners and certify on: at least a tenth is left to learn from.
+MOST_HELD_OUT = 0.7
 
 
 @dataclass(frozen=True)
 class SplitRecipe:
     """How documents are divided. ``group_by`` names the fields whose shared value makes documents one group; without
     any the data decide (:func:`training.data.split.grouping_fields`). ``calibration`` is the share of documents that
-    thresholds are certified on: what is rare or to be promised strictly needs more of it, and models get the less.
+    thresholds are certified on: what is rare or to be promised strictly needs more of it. ``development`` is the share
+    that combiners are fitted on: what rules seldom answer needs more of that. Models get what is left.
     """
 
     seed: int = 20
     group_by: tuple[str, ...] = ()
     calibration: float = since_then(SplitSizes.calibration)
+    development: float = since_then(SplitSizes.development)
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,12 @@ def _checked(value: Any, kind: type, name: str) -> Any:
 def _check(recipe: Recipe) -> None:
     """Refuse at once what would otherwise fail hours later."""
     limits: list[tuple[str, bool, str]] = [
-        ("split.calibration", 0 < recipe.split.calibration <= MOST_CALIBRATION, f"above 0, at most {MOST_CALIBRATION}"),
+        ("split.calibration", 0 < recipe.split.calibration <= MOST_HELD_OUT, f"above 0, at most {MOST_HELD_OUT}"),
+        (
+            "split.development",
+            0 < recipe.split.development <= MOST_HELD_OUT - recipe.split.calibration + 1e-9,
+            f"above 0, with split.calibration at most {MOST_HELD_OUT}",
+        ),
         ("window", 3 <= recipe.window <= MOST_WINDOW, f"from 3 to {MOST_WINDOW} tokens"),
         ("stride", 0 <= recipe.stride < recipe.window - 2, "at least 0 and less than window - 2"),
         ("threads", recipe.threads >= 0, "at least 0"),

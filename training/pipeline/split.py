@@ -23,7 +23,9 @@ def write_split(
     """
     keys = recipe.group_by or grouping_fields(documents, task)
     groups = group_documents(documents, keys)
-    parts = make_split(documents, groups, recipe.seed, SplitSizes(calibration=recipe.calibration))
+    parts = make_split(
+        documents, groups, recipe.seed, SplitSizes(calibration=recipe.calibration, development=recipe.development)
+    )
     lacking = [part for part in ("train", "development", "calibration") if not parts[part]]
     if lacking:
         raise DatasetError(

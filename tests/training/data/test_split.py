@@ -201,6 +201,8 @@ def test_a_recipe_says_how_much_is_calibrated_on(tmp_path):
         write_split(tmp_path / "split.json", task, documents, SplitRecipe(calibration=share), "digest")
         split = Split.load(tmp_path / "split.json")
         sizes.append([len(split.select(documents, part)) for part in ("calibration", "train", "validation-unseen")])
+    write_split(tmp_path / "split.json", task, documents, SplitRecipe(development=0.3), "digest")
+    assert len(Split.load(tmp_path / "split.json").select(documents, "development")) == 60
     (few, train, unseen), (more, left, same) = sizes
     assert (few, more) == (40, 80)
     assert train - left == 40
