@@ -48,6 +48,9 @@ from training.calibrate.outputs import Observed
 GRID = (*(round(1 / (1 + math.exp(-step / 4)), 4) for step in range(28, -13, -1)), 0.0)
 #: Errors added to those counted on fitting documents, so that few documents do not look better than they are.
 PRIOR_ERRORS = 0.5
+#: Share of documents whose value may be missed for want of another tier, however few have one: one rare field of many
+#: would otherwise send every document to the last tier.
+MISSED = 0.001
 #: Share of documents with a value whose shown answer may be wrong for want of another tier, where nothing is accepted.
 SLACK = 0.01
 
@@ -247,16 +250,21 @@ def _pairs(fitting: Table, risk: float) -> list[Pair]:
     if fitting.present.all():
         return [(threshold, None) for threshold in GRID]
     pairs: list[Pair] = []
-    valued = fitting.valued
+    most = _most_missed(fitting, risk)
     for threshold, counts in zip(GRID, fitting.by_grid, strict=True):
         accepted, errors = counts[0, :2]
         allowed = 0.5 * risk
         if accepted:
             allowed = min(max((errors + PRIOR_ERRORS) / accepted, 0.05 * risk), allowed)
         absences, missed = counts[1:, 2], counts[1:, 3]
-        usable = (absences > 0) & (missed + PRIOR_ERRORS <= allowed * absences) & (missed <= 0.5 * risk * valued)
+        usable = (absences > 0) & (missed + PRIOR_ERRORS <= allowed * absences) & (missed <= most)
         pairs.append((threshold, GRID[int(np.flatnonzero(usable)[-1])] if usable.any() else None))
     return pairs
+
+
+def _most_missed(table: Table, risk: float) -> float:
+    """How many values of these documents "absent" may miss."""
+    return max(0.5 * risk * table.valued, MISSED * len(table))
 
 
 def choose(
@@ -284,6 +292,9 @@ def choose(
     found = replace(found, certified=False, labels_needed=_needed(seen, plan.values[0], risk, delta))
     alone = _passed(seen, plan.alone, risk, delta / plan.parts, absences=True)
     pair = alone[-1] if alone else _steer(seen, absences or plan.pairs)
+    if pair[1] is None:
+        # Nothing is accepted, so that these documents themselves may say what is not worth asking.
+        pair = _steer(seen, _pairs(seen, risk))
     certified = bool(alone) or pair in absences
     return replace(found, steer=pair[0], absent=_of_absent(seen, pair, certified, delta / plan.parts))
 
@@ -349,7 +360,7 @@ def _plan(fitting: Table, risk: float, delta: float, scale: float) -> _Plan:
     if not fitting.present.all():
         if min(promised) > delta:
             steer, _ = _steer(fitting, pairs)
-            most = 0.5 * risk * fitting.valued
+            most = _most_missed(fitting, risk)
             tried: list[Pair] = [
                 (steer, value) for value in GRID if _count(fitting, steer, value).absent_errors <= most
             ]
