@@ -127,6 +127,20 @@ def resplits(found: dict[str, Any]) -> str:
     )
 
 
+def surest(found: dict[str, Any]) -> str:
+    """What the labels themselves allow (benchmarks/surest.py)."""
+    verdicts = found["verdicts"]
+    return (
+        f"**Labels are the limit.** Of the {found['sure']:,} values of {found['task']} that the whole chain is at least"
+        f" {found['confidence']:g} sure of in {found['documents']:,} documents of\nthe development part,"
+        f" {found['wrong']} count as wrong: {_percent(found['wrong'] / found['sure'])} %. Whoever reads them finds that"
+        f" in {verdicts.get('label', 0)} the label is missing, cut differently or\nwrong, in"
+        f" {verdicts.get('answer', 0)} the answer is, and that {verdicts.get('unclear', 0)} could be either. A"
+        " target of 0.99 for values is out of reach of any tier with such labels.\n\n"
+        f"`{found['command']}`"
+    )
+
+
 def escalation(found: dict[str, Any]) -> str:
     """Other ways to escalate (benchmarks/escalation.py)."""
     rows = []
@@ -220,6 +234,7 @@ def render() -> str:
         "thresholds.json": simulation,
         "resplits.json": resplits,
         "resplits-requests.json": resplits,
+        "surest-requests.json": surest,
         "escalation.json": escalation,
         "escalation-requests.json": escalation,
         "combiners.json": combiners,
