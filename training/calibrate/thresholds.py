@@ -243,14 +243,15 @@ def _promise(accepted: int, errors: int, scale: float, risk: float) -> float:
     return binomial_tail(round((errors + PRIOR_ERRORS) * scale), number, risk) if number else 1.0
 
 
-def _pairs(fitting: Table, risk: float) -> list[Pair]:
+def _pairs(fitting: Table, risk: float, most: float | None = None) -> list[Pair]:
     """Each λ of the grid with its threshold for "absent": the laxest at which the fitting documents' absences err no
     more, as a share, than their values do at λ, and never more than half of ``risk``. Nor may they miss more than half
-    of ``risk`` of all values: of a field that is hardly ever there, "absent" is seldom wrong and finds nothing."""
+    of ``risk`` of all values (or ``most`` of them): of a field that is hardly ever there, "absent" is seldom wrong and
+    finds nothing."""
     if fitting.present.all():
         return [(threshold, None) for threshold in GRID]
     pairs: list[Pair] = []
-    most = _most_missed(fitting, risk)
+    most = _most_missed(fitting, risk) if most is None else most
     for threshold, counts in zip(GRID, fitting.by_grid, strict=True):
         accepted, errors = counts[0, :2]
         allowed = 0.5 * risk
@@ -292,9 +293,12 @@ def choose(
     found = replace(found, certified=False, labels_needed=_needed(seen, plan.values[0], risk, delta))
     alone = _passed(seen, plan.alone, risk, delta / plan.parts, absences=True)
     pair = alone[-1] if alone else _steer(seen, absences or plan.pairs)
-    if pair[1] is None:
-        # Nothing is accepted, so that these documents themselves may say what is not worth asking.
-        pair = _steer(seen, _pairs(seen, risk))
+    # Nothing is accepted here, so that these documents themselves may say what is not worth asking; at last, however
+    # many values are missed: a field whose answers are all in review is not worth the last tier on every document.
+    for most in (None, len(seen)):
+        if pair[1] is None:
+            usable = [found for found in _pairs(seen, risk, most) if found[1] is not None]
+            pair = _steer(seen, usable) if usable else pair
     certified = bool(alone) or pair in absences
     return replace(found, steer=pair[0], absent=_of_absent(seen, pair, certified, delta / plan.parts))
 

@@ -371,6 +371,16 @@ def test_values_and_absences_have_their_certificates_each_by_itself():
         assert found.accepts_absence == (others is absences)
 
 
+def test_a_rare_field_that_nothing_certifies_does_not_send_every_document_on():
+    """Three in a hundred have it, the first stage finds it in none, the second is wrong in every other."""
+    nothing = Stage(0.99, True, present=False)
+    missed = [Trial((Stage(0.9999, False, present=False), Stage(0.9, number % 2 > 0))) for number in range(30)]
+    documents = [Trial((nothing, nothing))] * 970 + missed
+    found = choose(documents, documents, 0.9, 0.05)
+    assert not found.certified
+    assert found.settles(0.99, present=False)
+
+
 def stages(number, probability, right, present=True):
     return [Trial((Stage(probability, right, present),))] * number
 
