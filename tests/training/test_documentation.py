@@ -58,7 +58,7 @@ def test_the_recipe_shown_is_a_recipe(pages, tmp_path):
 
 
 def test_the_parts_have_the_shares_named(pages):
-    named = dict(re.findall(r"^\| `([a-z-]+)` \| (\d+) % \|", pages["training"], re.MULTILINE))
+    named = dict(re.findall(r"^\| `([a-z-]+)` \| (\d+) %(?:, or `split\.\1`)? \|", pages["training"], re.MULTILINE))
     sizes = SplitSizes()
     assert {name: int(share) / 100 for name, share in named.items()} == {
         "development": sizes.development,
