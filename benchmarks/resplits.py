@@ -36,7 +36,8 @@ from gateway.evaluation.metrics import expected_values
 from gateway.evaluation.provenance import command_line, hardware, versions
 from gateway.files import write_json
 from gateway.policy import AbsentThreshold, Chain, Threshold
-from training.calibrate.thresholds import Table, Trial, choose, trials
+from training.calibrate.thresholds import choose
+from training.calibrate.trials import Table, Trial, trials
 
 DELTA = 0.05
 TARGETS = (0.9, 0.95, 0.97)

@@ -23,7 +23,7 @@ from gateway.document import TIERS
 from gateway.evaluation.metrics import expected_values
 from gateway.evaluation.provenance import command_line, hardware, versions
 from gateway.files import write_json
-from training.calibrate.thresholds import trials
+from training.calibrate.trials import trials
 
 VERDICTS = ("label", "answer", "unclear")
 

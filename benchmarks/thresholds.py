@@ -32,7 +32,8 @@ from tqdm import tqdm
 from gateway.evaluation.bounds import binomial_tail
 from gateway.evaluation.provenance import command_line, hardware, versions
 from gateway.files import write_json
-from training.calibrate.thresholds import GRID, Stage, Table, Trial, choose
+from training.calibrate.thresholds import choose
+from training.calibrate.trials import GRID, Stage, Table, Trial
 
 DELTA = 0.05
 #: What a stage costs, relative to the large model; a field left in review costs as much as the large model.

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from gateway.evaluation.bounds import labels_to_certify
-from training.calibrate.thresholds import GRID
+from training.calibrate.trials import GRID
 from training.cli.calibrate import calibrate
 from training.cli.train import train
 from training.data.split import SplitSizes

@@ -16,7 +16,8 @@ from gateway.policy import Policy, Threshold, all_chains, chain_name
 from gateway.task import TaskSpec
 from training.calibrate.combiners import choose_strength, fit_absence, fit_combiners
 from training.calibrate.outputs import Observed, estimate_costs
-from training.calibrate.thresholds import Table, choose, trials
+from training.calibrate.thresholds import choose
+from training.calibrate.trials import Table, trials
 from training.calibrate.wider import Field, certify_groups, certify_task
 
 

@@ -29,23 +29,16 @@ are calibrated it saved nothing, and with few labels it cost.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import betainc
 
-from gateway.combine import Combiner, most_probable
 from gateway.evaluation.bounds import binomial_tail, clopper_pearson_upper
-from gateway.evaluation.metrics import expected_values
-from gateway.policy import AbsentThreshold, Chain, Threshold, chain_name
-from gateway.task import TaskSpec
-from training.calibrate.outputs import Observed
+from gateway.policy import AbsentThreshold, Threshold
+from training.calibrate.trials import GRID, Pair, Table, Trial, count
 
-#: Thresholds tried, strictest first; fixed, so that no calibration document shapes it. Even steps of log-odds.
-GRID = (*(round(1 / (1 + math.exp(-step / 4)), 4) for step in range(28, -13, -1)), 0.0)
 #: Errors added to those counted on fitting documents, so that few documents do not look better than they are.
 PRIOR_ERRORS = 0.5
 #: Share of documents whose value may be missed for want of another tier, however few have one: one rare field of many
@@ -53,155 +46,6 @@ PRIOR_ERRORS = 0.5
 MISSED = 0.001
 #: Share of documents with a value whose shown answer may be wrong for want of another tier, where nothing is accepted.
 SLACK = 0.01
-
-
-@dataclass(frozen=True)
-class Stage:
-    """The most probable answer at one stage: its probability (−1: nothing known), whether right, whether a value."""
-
-    probability: float
-    right: bool
-    present: bool = True
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One document's most probable answer at every stage of a chain."""
-
-    stages: tuple[Stage, ...]
-
-    def settled(self, threshold: Threshold) -> int | None:
-        """The number of the first stage whose answer is not passed on; ``None`` when every one is."""
-        for number, stage in enumerate(self.stages):
-            if threshold.settles(stage.probability, present=stage.present):
-                return number
-        return None
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Answers that settle a field and errors among them, by kind."""
-
-    present: int
-    present_errors: int
-    absent: int = 0
-    absent_errors: int = 0
-
-
-def trials(
-    observed: Sequence[Observed],
-    chain: Chain,
-    combiners: Mapping[str, Mapping[str, Combiner]],
-    task: TaskSpec,
-    name: str,
-    absence: Mapping[str, Mapping[str, Combiner]] | None = None,
-) -> list[Trial]:
-    """What the cascade would see of a field, stage by stage, in every document annotated for it."""
-    kind = task.fields[name].type
-    found: list[Trial] = []
-    for item in observed:
-        expected = expected_values(task, item.document, name)
-        if expected is None:
-            continue
-        stages: list[Stage] = []
-        for length in range(1, len(chain) + 1):
-            evidence = chain[:length]
-            # A chain whose tiers found nothing in the fitting documents has none; like the cascade, the scores decide.
-            combiner = combiners.get(chain_name(evidence), {}).get(name)
-            answers = {tier: item.answers(tier, task, name) for tier in evidence}
-            best, probability = most_probable(
-                answers,
-                combiner,
-                kind,
-                options=task.options,
-                absence=(absence or {}).get(chain_name(evidence), {}).get(name),
-            )
-            if best is None or best.present:
-                right = best is not None and item.judge(best, task, name) is True
-                stages.append(Stage(probability, right))
-            else:
-                stages.append(Stage(probability, not expected, present=False))
-        found.append(Trial(tuple(stages)))
-    return found
-
-
-#: A threshold for values, and one for "absent" unless that is always passed on.
-Pair = tuple[float, float | None]
-#: Reached by no probability: "absent" is passed on.
-_NEVER = 2.0
-
-
-class Table:
-    """Trials as arrays of shape [documents, stages], to count quickly. What takes several targets makes it once."""
-
-    def __init__(self, found: Sequence[Trial]) -> None:
-        longest = max((len(trial.stages) for trial in found), default=0)
-        self.probability = np.full((len(found), longest), -1.0)
-        self.present = np.ones((len(found), longest), dtype=bool)
-        self.right = np.zeros((len(found), longest), dtype=bool)
-        for row, trial in enumerate(found):
-            for column, stage in enumerate(trial.stages):
-                self.probability[row, column] = stage.probability
-                self.present[row, column] = stage.present
-                self.right[row, column] = stage.right
-
-    def __len__(self) -> int:
-        return len(self.probability)
-
-    @classmethod
-    def of(cls, found: Sequence[Trial] | Table) -> Table:
-        """Itself, or the table of these trials."""
-        return found if isinstance(found, Table) else cls(found)
-
-    @cached_property
-    def by_grid(self) -> list[NDArray[np.int64]]:
-        """For every λ of the grid the counts with no threshold for "absent" and with each of the grid."""
-        return [self.count(threshold, [None, *GRID]) for threshold in GRID]
-
-    @cached_property
-    def valued(self) -> int:
-        """How many documents are seen to have a value: some stage finds the right one, or wrongly none."""
-        shown = self.probability >= 0
-        return int((shown & (self.present == self.right)).any(axis=1).sum())
-
-    def count(self, threshold: float, absents: Sequence[float | None]) -> NDArray[np.int64]:
-        """Counts at one threshold for values and each of several for "absent": [absents, 4], as in :class:`Counts`."""
-        first = self._first(threshold, absents)
-        present = first & self.present
-        absent = first & ~self.present
-        return np.stack(
-            [part.sum(axis=(1, 2)) for part in (present, present & ~self.right, absent, absent & ~self.right)], axis=1
-        )
-
-    def _first(self, threshold: float, absents: Sequence[float | None]) -> NDArray[np.bool_]:
-        """The stage that settles each document, if any: [absents, documents, stages]."""
-        wanted = np.array([_NEVER if absent is None else absent for absent in absents])[:, None, None]
-        passes = self.probability >= np.where(self.present, threshold, wanted)
-        found: NDArray[np.bool_] = passes & (np.cumsum(passes, axis=2) == 1)
-        return found
-
-    def shown(self, pair: Pair) -> NDArray[np.bool_]:
-        """For each document whether the answer is right that escalation at these thresholds ends with."""
-        first = self._first(pair[0], [pair[1]])[0]
-        stage = np.where(first.any(axis=1), first.argmax(axis=1), first.shape[1] - 1)
-        right: NDArray[np.bool_] = self.right[np.arange(len(stage)), stage]
-        return right
-
-    def values(self, pair: Pair) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """For each document whether a value is accepted at these thresholds, and whether it is a wrong one."""
-        first = self._first(pair[0], [pair[1]])[0] & self.present
-        return first.any(axis=1), (first & ~self.right).any(axis=1)
-
-
-def count(found: Sequence[Trial], threshold: float, absent: float | None = None) -> Counts:
-    """What is settled at these thresholds, and how much of it is wrong."""
-    return _count(Table(found), threshold, absent)
-
-
-def _count(table: Table, threshold: float, absent: float | None = None) -> Counts:
-    return Counts(*(int(number) for number in table.count(threshold, [absent])[0]))
-
-
 #: More labels than anybody has: the tiers would have to be better.
 MOST_LABELS = 1_000_000
 
@@ -308,7 +152,7 @@ def _best(seen: Table, values: Sequence[Pair], absences: Sequence[Pair]) -> Pair
     passed may be served; absences count where they passed too."""
 
     def accepted(pair: Pair) -> int:
-        found = _count(seen, *pair)
+        found = count(seen, *pair)
         return found.present + (found.absent if pair in absences else 0)
 
     return max(reversed(values), key=accepted)  # the first of equals
@@ -318,7 +162,7 @@ def _passed(seen: Table, sequence: Sequence[Pair], risk: float, delta: float, *,
     """The pairs of a sequence before the first whose values, or absences, fail their test."""
     passed: list[Pair] = []
     for pair in sequence:
-        found = _count(seen, *pair)
+        found = count(seen, *pair)
         accepted, errors = found.present, found.present_errors
         if absences:
             accepted, errors = found.absent, found.absent_errors
@@ -349,11 +193,11 @@ def _plan(fitting: Table, risk: float, delta: float, scale: float) -> _Plan:
     that of absences not before the values' one, and only where they are promised to pass."""
 
     def of_values(pair: Pair) -> float:
-        found = _count(fitting, *pair)
+        found = count(fitting, *pair)
         return _promise(found.present, found.present_errors, scale, risk)
 
     def of_absences(pair: Pair) -> float:
-        found = _count(fitting, *pair)
+        found = count(fitting, *pair)
         return _promise(found.absent, found.absent_errors, scale, risk) if pair[1] is not None else 1.0
 
     pairs = _pairs(fitting, risk)
@@ -365,9 +209,7 @@ def _plan(fitting: Table, risk: float, delta: float, scale: float) -> _Plan:
         if min(promised) > delta:
             steer, _ = _steer(fitting, pairs)
             most = _most_missed(fitting, risk)
-            tried: list[Pair] = [
-                (steer, value) for value in GRID if _count(fitting, steer, value).absent_errors <= most
-            ]
+            tried: list[Pair] = [(steer, value) for value in GRID if count(fitting, steer, value).absent_errors <= most]
             of_alone = [of_absences(pair) for pair in tried]
             if of_alone and min(of_alone) <= delta / 2:
                 alone = tried[of_alone.index(min(of_alone)) :]
@@ -377,21 +219,15 @@ def _plan(fitting: Table, risk: float, delta: float, scale: float) -> _Plan:
     return _Plan(pairs, values, absences, alone)
 
 
-@dataclass(frozen=True)
-class Path:
-    """The pairs of thresholds whose values were tested up to the one that is served, in order."""
-
-    pairs: tuple[Pair, ...]
-
-
 def path_to(
     fitting: Sequence[Trial] | Table,
     calibration: Sequence[Trial] | Table,
     threshold: Threshold,
     target: float,
     delta: float,
-) -> Path | None:
-    """The way on which :func:`choose` came to a certified ``threshold`` with these arguments; ``None`` if it did not.
+) -> tuple[Pair, ...] | None:
+    """The pairs whose values were tested, in order, until :func:`choose` with these arguments came to a certified
+    ``threshold``; ``None`` if it did not.
 
     Which pairs stand on it, and in which order, was settled by the fitting documents; only where it ends was not.
     """
@@ -399,12 +235,12 @@ def path_to(
         return None
     pair: Pair = threshold.value, threshold.absent.value if threshold.absent else None
     plan = _plan(Table.of(fitting), 1.0 - target, delta, len(calibration) / len(fitting))
-    return Path(tuple(plan.values[: plan.values.index(pair) + 1])) if pair in plan.values else None
+    return tuple(plan.values[: plan.values.index(pair) + 1]) if pair in plan.values else None
 
 
 def _evidence(calibration: Table, pair: Pair, delta: float) -> Threshold:
     """A threshold for values with what was seen at it, as if certified."""
-    found = _count(calibration, *pair)
+    found = count(calibration, *pair)
     documents = len(calibration)
     bound = clopper_pearson_upper(found.present_errors, found.present, delta) if found.present else 1.0
     return Threshold(pair[0], True, found.present, found.present_errors, documents, bound)
@@ -413,7 +249,7 @@ def _evidence(calibration: Table, pair: Pair, delta: float) -> Threshold:
 def _of_absent(calibration: Table, pair: Pair, certified: bool, delta: float) -> AbsentThreshold | None:
     if pair[1] is None:
         return None
-    found = _count(calibration, *pair)
+    found = count(calibration, *pair)
     upper = clopper_pearson_upper(found.absent_errors, found.absent, delta) if found.absent else 1.0
     return AbsentThreshold(pair[1], found.absent, found.absent_errors, upper, certified)
 
@@ -422,7 +258,7 @@ def _needed(calibration: Table, begun: Pair, risk: float, delta: float) -> int |
     """Labels that would certify ``risk``, by what was seen at the pair that the tests began with; ``None`` where no
     number would do, or nothing tells."""
     documents = len(calibration)
-    found = _count(calibration, *begun)
+    found = count(calibration, *begun)
     if not found.present:
         return None
     return labels_needed(found.present_errors / found.present, found.present / documents, risk, delta, beyond=documents)
@@ -442,7 +278,7 @@ def _steering(calibration: Table, risk: float) -> float:
     """The laxest threshold with at most ``risk`` errors among accepted values, else the one with the fewest."""
     best, fewest = GRID[0], 2.0
     for threshold in GRID:
-        found = _count(calibration, threshold)
+        found = count(calibration, threshold)
         rate = max(found.present_errors / found.present, risk) if found.present else 1.0
         if rate <= fewest:
             best, fewest = threshold, rate

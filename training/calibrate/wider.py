@@ -34,7 +34,8 @@ import numpy as np
 from gateway.certificates import DEFAULT, GroupCertificate, GroupCertificates, TaskCertificate
 from gateway.evaluation.bounds import binomial_tail, hoeffding_bentkus
 from gateway.policy import Threshold
-from training.calibrate.thresholds import Path, Table, Trial, labels_needed, path_to
+from training.calibrate.thresholds import labels_needed, path_to
+from training.calibrate.trials import Pair, Table, Trial
 
 #: Targets that are tried where the one asked for does not pass; fixed, so that no calibration document shapes them.
 LAXER = (0.9, 0.8, 0.6)
@@ -63,7 +64,7 @@ class Field:
         self.fitting, self.calibration = Table.of(fitting), Table.of(calibration)
         self.thresholds, self.groups = thresholds, groups
         self._delta = delta
-        self._paths: dict[float, Path | None] = {}
+        self._paths: dict[float, tuple[Pair, ...] | None] = {}
 
     def served(self, quality: float) -> float | None:
         """The certified target that serves ``quality`` (as :meth:`gateway.policy.Policy.threshold` chooses)."""
@@ -74,7 +75,7 @@ class Field:
         """How many calibrated targets could come to serve ``quality``."""
         return max(1, sum(target >= quality - 1e-9 for target in self.thresholds))
 
-    def path(self, target: float) -> Path:
+    def path(self, target: float) -> tuple[Pair, ...]:
         """How the certified threshold for ``target`` was come to."""
         if target not in self._paths:
             threshold = self.thresholds[target]
@@ -87,7 +88,7 @@ class Field:
     def holds(self, served: float, target: float, delta: float) -> bool:
         """Whether the threshold that is served keeps another target at another level."""
         path = self.path(served)
-        for pair in path.pairs:
+        for pair in path:
             accepted, wrong = self.calibration.values(pair)
             if binomial_tail(int(wrong.sum()), int(accepted.sum()), 1.0 - target) > delta:
                 return False
@@ -97,7 +98,7 @@ class Field:
         """How many labelled documents each test on the way to the threshold would take to pass for ``risk``."""
         path = self.path(served)
         needed: list[int | None] = []
-        for pair in path.pairs:
+        for pair in path:
             accepted, wrong = self.calibration.values(pair)
             number, errors = int(accepted.sum()), int(wrong.sum())
             share = number / max(1, len(accepted))
@@ -106,9 +107,9 @@ class Field:
 
     def shares_wrong(self, served: float, among: Collection[str] | None = None) -> list[list[float]]:
         """Along the way to the threshold: the share that is wrong of each group's accepted values."""
-        return [self._shares(pair, among) for pair in self.path(served).pairs]
+        return [self._shares(pair, among) for pair in self.path(served)]
 
-    def _shares(self, pair: tuple[float, float | None], among: Collection[str] | None) -> list[float]:
+    def _shares(self, pair: Pair, among: Collection[str] | None) -> list[float]:
         accepted, wrong = self.calibration.values(pair)
         counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         for group, has, errs in zip(self.groups, accepted, wrong, strict=True):

@@ -6,7 +6,8 @@ import random
 import pytest
 
 from gateway.evaluation.bounds import binomial_tail, hoeffding_bentkus
-from training.calibrate.thresholds import GRID, Stage, Trial, choose, count
+from training.calibrate.thresholds import choose
+from training.calibrate.trials import GRID, Stage, Trial, count
 
 mapie = pytest.importorskip("mapie.risk_control", reason="MAPIE (extra dev) is not installed")
 methods = pytest.importorskip("mapie.risk_control.methods", reason="MAPIE (extra dev) is not installed")

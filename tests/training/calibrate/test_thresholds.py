@@ -13,7 +13,8 @@ from gateway.evaluation.bounds import binomial_tail, clopper_pearson_upper, labe
 from gateway.evaluation.dataset import LabelledDocument
 from tests.training.calibrate.synthetic import TASK, observed, output
 from training.calibrate.outputs import Observed
-from training.calibrate.thresholds import GRID, Counts, Stage, Trial, choose, count, labels_needed, trials
+from training.calibrate.thresholds import choose, labels_needed
+from training.calibrate.trials import GRID, Counts, Stage, Trial, count, trials
 
 DELTA, TARGET = 0.05, 0.9
 REPEATS = 400

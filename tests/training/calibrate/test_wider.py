@@ -5,7 +5,8 @@ import random
 
 import pytest
 
-from training.calibrate.thresholds import GRID, Stage, Trial, choose, count, path_to
+from training.calibrate.thresholds import choose, path_to
+from training.calibrate.trials import GRID, Stage, Trial, count
 from training.calibrate.wider import LAXER, Field, certify_groups, certify_task, certify_whole, tried
 
 DELTA = 0.05
@@ -53,7 +54,7 @@ def test_the_way_to_a_threshold_ends_there_and_only_gets_laxer():
     fitting, calibration = ([draw(rng, 0.4) for _ in range(size)] for size in (100, 200))
     threshold = choose(fitting, calibration, 0.9, DELTA)
     path = path_to(fitting, calibration, threshold, 0.9, DELTA)
-    values = [value for value, _ in path.pairs]
+    values = [value for value, _ in path]
     assert values[-1] == threshold.value
     assert values == sorted(values, reverse=True)
     assert set(values) <= set(GRID)
