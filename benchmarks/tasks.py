@@ -7,7 +7,8 @@ For a task called NAME it reads
 * ``models/NAME/training.json``, or ``benchmarks/results/training-NAME.json`` where the models are too large to commit;
 * ``models/NAME/policy.json``, or ``benchmarks/results/policy-NAME.json``.
 
-A task without these files is not in the table. For models that are too large to commit,
+A task without these files is not in the table. What reading fewer windows of long documents loses comes from
+``benchmarks/results/windows-NAME.json`` (:mod:`benchmarks.windows`). For models that are too large to commit,
 
     python benchmarks/tasks.py TASK --home HOME
 
@@ -137,6 +138,45 @@ def training(task: str, run: Mapping[str, Any], policy: Mapping[str, Any]) -> li
     ]
 
 
+def windows(task: str, found: Mapping[str, Any]) -> list[list[str]]:
+    """A row for every way to read a task's long documents."""
+    rows = []
+    for name, row in found["systems"].items():
+        compared = row["compared_with"] != name
+        low, high = row["f1_difference_interval"]
+        rows.append(
+            [
+                task if not rows else "",
+                f"**{name}**" if name == "cascade" else name,
+                _between({"value": row["f1"], "interval": row["interval"]}),
+                f"{row['tokens_a_document']:,.0f}",
+                f"{row['cpu_ms_a_document']:,.0f}",
+                f"{100 * row['f1_difference']:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]" if compared else "",
+                _between({"value": row["cost_share"], "interval": row["cost_share_interval"]}) if compared else "",
+            ]
+        )
+    return rows
+
+
+def _long_documents() -> list[str]:
+    """The paragraphs on windows, where a task's were measured."""
+    paragraphs: list[str] = []
+    for task in TASKS:
+        found = _read(RESULTS / f"windows-{task}.json")
+        if found is None:
+            continue
+        header = ["task", "read", "normalised F1", "tokens read", "CPU ms", "F1 less that of every window", "cost"]
+        paragraphs += [
+            f"**Long documents**: what reading fewer windows loses and saves, on the {found['documents']} documents of"
+            f" `{found['part']}`, of {found['mean_characters']:,} characters on average; as a student or large tier"
+            " alone, and as the cascade. F1 and cost, in per cent, are compared with those of the same tier from every"
+            " window, the cascade's with the large tier's.",
+            _table(header, windows(task, found)),
+            f"`{found['command']}`",
+        ]
+    return paragraphs
+
+
 def render() -> str:
     """The text between the markers of docs/tasks.md."""
     scores: dict[str, list[list[str]]] = {part: [] for part in PARTS}
@@ -173,6 +213,7 @@ def render() -> str:
             " whole chain on the calibration documents at that target.",
             _table(["task", "field", "rules", "rules+student", "all", "wrong"], targets),
             *(f"`{command}`" for command in commands),
+            *_long_documents(),
         ]
     )
 
