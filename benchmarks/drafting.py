@@ -97,7 +97,7 @@ def run(name: str, source: Path, project: Home, precision: float) -> dict[str, A
         task = home.task(name)
         documents = training_documents(home, task, data)
         wall, cpu = time.perf_counter(), time.process_time()
-        written = draft_rules(home.rules, task, documents, (), DraftSettings(Demand(precision)), progress=True)
+        written = draft_rules(home.rules, task, documents, (), DraftSettings(precision), progress=True)
         seconds = {"cpu": round(time.process_time() - cpu, 1), "wall": round(time.perf_counter() - wall, 1)}
         write_rules(home.rules / name, written)
         found: dict[str, Any] = {
@@ -160,8 +160,8 @@ def main() -> None:
     options = parser.parse_args()
     kept = json.loads(options.out.read_text("utf-8"))["tasks"] if options.out.is_file() else {}
     for name in options.tasks:
-        # The demand that commands have by default goes without saying.
-        usual = options.precision == Demand().precision
+        # The quality that most tasks have goes without saying.
+        usual = options.precision == Demand.precision
         kept[name if usual else f"{name}, --precision {options.precision:g}"] = {
             **run(name, options.data, Home(options.home.absolute()), options.precision),
             "command": command_line(sys.argv),

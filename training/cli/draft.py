@@ -22,9 +22,7 @@ from training.cli.data import as_json_option, fields_option
 @click.option(
     "--precision",
     type=click.FloatRange(0.5, 0.999),
-    default=0.9,
-    show_default=True,
-    help="The share of right answers that each rule must have.",
+    help="The share of right answers that each rule must have. Default: the field's quality in task.yaml.",
 )
 @click.option(
     "--confidence",
@@ -46,7 +44,7 @@ def draft(
     data: Path,
     part: str,
     fields: tuple[str, ...],
-    precision: float,
+    precision: float | None,
     confidence: float,
     folds: int,
     most_rules: int,
@@ -61,7 +59,6 @@ def draft(
     Only documents of the part train are read. A task without a split gets one first.
     """
     from training.drafting.run import DraftSettings, draft_rules, training_documents, write_rules
-    from training.drafting.selecting import Demand
 
     home = current_home()
     spec = home.task(task)
@@ -78,7 +75,7 @@ def draft(
     documents = training_documents(home, spec, data, part)
     if made:
         click.echo(f"{split}: written; documents keep their part from now on", err=True)
-    settings = DraftSettings(Demand(precision, confidence), folds, most_rules, seed)
+    settings = DraftSettings(precision, confidence, folds, most_rules, seed)
     written = draft_rules(home.rules, spec, documents, names, settings, progress=not as_json)
     paths = write_rules(directory, written, force=force)
     if out is not None and paths and not (directory / "task.yaml").exists():
@@ -99,8 +96,10 @@ def draft(
         click.echo(f"  {name:24} {len(item.rules):5} {unseen.expected:7} {unseen.answered:9} {unseen.right:7} {share}")
     without = [name for name, item in written.items() if not item.rules]
     if without:
+        asked = sorted({settings.demand(spec, name).precision for name in without})
+        shares = " or ".join(f"{100 * share:g} %" for share in asked)
         click.echo(
-            f"no rule for {', '.join(without)}: none was right in {100 * precision:g} % of its answers with"
+            f"no rule for {', '.join(without)}: none was right in {shares} of its answers with"
             f" {100 * confidence:g} % confidence. Label more, ask for less (--precision), or write rules by hand"
         )
     for path in paths:

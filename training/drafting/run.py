@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +37,23 @@ class DraftSettings:
     """What is asked of the drafted rules.
 
     Attributes:
-        demand: the precision a rule must have, and how sure that must be.
+        precision: the share of right answers that a rule must have; ``None``: the field's quality. Beside models a rule
+            that is right less often is accepted by nobody.
+        confidence: how sure that must be.
         folds: into how many parts documents are divided to score rules on what they were not made from.
         most_rules: the most rules a field gets.
         seed: decides the folds.
     """
 
-    demand: Demand = field(default_factory=Demand)
+    precision: float | None = None
+    confidence: float = Demand.confidence
     folds: int = 5
     most_rules: int = 12
     seed: int = 1
+
+    def demand(self, task: TaskSpec, name: str) -> Demand:
+        """What a rule for this field must hold."""
+        return Demand(task.qualities()[name] if self.precision is None else self.precision, self.confidence)
 
 
 @dataclass(frozen=True)
@@ -152,14 +159,14 @@ def draft_rules(
     with tqdm(total=2 * len(documents) * len(names), unit="document", disable=not progress) as bar:
         for name in names:
             bar.set_description(name)
-            corpus = field_corpus(documents, task, name)
-            draft = draft_field(corpus, folds, library, settings.demand, most=settings.most_rules, tick=bar.update)
-            written[name] = _with_examples(rules, corpus, draft, library, settings)
+            corpus, demand = field_corpus(documents, task, name), settings.demand(task, name)
+            draft = draft_field(corpus, folds, library, demand, most=settings.most_rules, tick=bar.update)
+            written[name] = _with_examples(rules, corpus, draft, library, demand, settings.folds)
     return written
 
 
 def _with_examples(
-    rules: Path, corpus: FieldCorpus, draft: FieldDraft, library: Mapping[str, str], settings: DraftSettings
+    rules: Path, corpus: FieldCorpus, draft: FieldDraft, library: Mapping[str, str], demand: Demand, folds: int
 ) -> Written:
     """The draft's rules that can be shown at work and pass the linter."""
     runner = Runner(corpus, library)
@@ -174,7 +181,7 @@ def _with_examples(
                 continue
             shown.append(WrittenRule(identifier, drafted, tuple(examples)))
             before.append(compiled)
-        files = _files(draft, shown, settings)
+        files = _files(draft, shown, demand, folds)
         faulty = _faulty(rules, corpus, files) if shown else set()
         if not faulty:
             return Written(draft, tuple(shown), files)
@@ -182,11 +189,11 @@ def _with_examples(
     return Written(draft, (), {})
 
 
-def _files(draft: FieldDraft, rules: Sequence[WrittenRule], settings: DraftSettings) -> dict[str, str]:
+def _files(draft: FieldDraft, rules: Sequence[WrittenRule], demand: Demand, folds: int) -> dict[str, str]:
     if not rules:
         return {}
     contents, names = lookup_files(draft.field, rules)
-    text = field_yaml(draft, rules, names, settings.demand, settings.folds)
+    text = field_yaml(draft, rules, names, demand, folds)
     # Lookups first: a server that takes files up while they are written finds what a rule names.
     return {**contents, f"{draft.field}.yaml": text}
 

@@ -143,6 +143,25 @@ def test_files_that_people_edited_are_not_replaced(home, drafted):
     assert path.read_text("utf-8") == before
 
 
+def test_a_rule_must_reach_its_fields_quality_unless_less_is_asked_for(home, tmp_path):
+    stricter = Home(tmp_path)
+    (stricter.rules / "orders").mkdir(parents=True)
+    text = TASK.replace("city: {type: text,", "city: {type: text, quality: 0.99,")
+    (stricter.rules / "orders" / "task.yaml").write_text(text, "utf-8")
+    (stricter.models / "orders").mkdir(parents=True)
+    split = home.models / "orders" / "split.json"
+    (stricter.models / "orders" / "split.json").write_bytes(split.read_bytes())
+    (stricter.path / "d.jsonl").write_bytes((home.path / "d.jsonl").read_bytes())
+    result = draft(stricter, "--fields", "city,wanted", "--out", tmp_path / "strict")
+    assert result.exit_code == 0, result.output
+    # 150 documents cannot show a precision of .99 with 95 % confidence, however right the rule is.
+    assert "no rule for city: none was right in 99 % of its answers" in result.output
+    assert "precision is at least 0.9 with 95 %" in (tmp_path / "strict" / "wanted.yaml").read_text("utf-8")
+    result = draft(stricter, "--fields", "city", "--precision", 0.9, "--out", tmp_path / "looser")
+    assert result.exit_code == 0, result.output
+    assert "precision is at least 0.9 with 95 %" in (tmp_path / "looser" / "city.yaml").read_text("utf-8")
+
+
 def test_other_places_to_write_to_and_wrong_use(home, drafted, tmp_path):
     result = draft(home, "--fields", "wanted", "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
