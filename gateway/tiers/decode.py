@@ -39,7 +39,9 @@ class ScoredSpan:
     score: float
 
 
-def find_spans(probabilities: NDArray[np.float32], offsets: NDArray[np.int32]) -> list[ScoredSpan]:
+def find_spans(
+    probabilities: NDArray[np.float32], offsets: NDArray[np.int32], starting: NDArray[np.floating] | None = None
+) -> list[ScoredSpan]:
     """Spans of one field, best first.
 
     A span begins at a likely "begin" token (or an "inside" token that follows an "outside" one) and runs on while
@@ -48,28 +50,36 @@ def find_spans(probabilities: NDArray[np.float32], offsets: NDArray[np.int32]) -
     Args:
         probabilities: ``[tokens, 3]`` for outside, begin, inside.
         offsets: ``[tokens, 2]`` characters.
+        starting: what :func:`start_scores` says of this field, if it was asked already.
     """
-    if len(probabilities) == 0:
+    scores = start_scores(probabilities) if starting is None else starting
+    starts = np.flatnonzero(scores >= LEAST_START)
+    if not len(starts):
         return []
-    begin, inside = probabilities[:, BEGIN], probabilities[:, INSIDE]
-    before = np.concatenate(([1.0], probabilities[:-1, OUTSIDE]))
-    start_scores = begin + np.where(before > 0.5, inside, 0.0)
-    starts = np.flatnonzero(start_scores >= LEAST_START)
     if len(starts) > MOST_STARTS:
-        starts = starts[np.argsort(-start_scores[starts], kind="stable")[:MOST_STARTS]]
+        starts = starts[np.argsort(-scores[starts], kind="stable")[:MOST_STARTS]]
+    inside = probabilities[:, INSIDE]
     # stops[i]: the first token from i on where "inside" is not more likely than not.
     stops = np.flatnonzero(inside <= 0.5)
     spans: list[ScoredSpan] = []
     for first in starts:
         position = int(np.searchsorted(stops, first + 1))
         end = int(stops[position]) if position < len(stops) else len(inside)
-        links = [float(start_scores[first])]
+        links = [float(scores[first])]
         if end > first + 1:
             links.append(float(inside[first + 1 : end].min()))
         if end < len(inside):
             links.append(1.0 - float(inside[end]))
         spans.append(ScoredSpan(int(offsets[first, 0]), int(offsets[end - 1, 1]), min(1.0, *links)))
     return sorted(spans, key=lambda span: -span.score)
+
+
+def start_scores(probabilities: NDArray[np.float32]) -> NDArray[np.floating]:
+    """How likely a value begins at each token: ``[tokens, …]`` from ``[tokens, …, 3]``."""
+    outside, begin, inside = (probabilities[..., tag] for tag in (OUTSIDE, BEGIN, INSIDE))
+    follows_outside = np.ones(outside.shape, dtype=bool)
+    follows_outside[1:] = outside[:-1] > 0.5
+    return begin + np.where(follows_outside, inside, 0.0)
 
 
 def propose(
@@ -91,8 +101,14 @@ def propose(
         probabilities: ``[tokens, fields, 3]`` in the order of ``fields``.
     """
     proposals: dict[str, Proposal] = {}
+    starting = start_scores(probabilities)
+    # Of many fields most have nothing in most texts: what can be known of all at once is not asked of each.
+    begun = set(np.nonzero(starting >= LEAST_START)[1].tolist())
     for index, field in enumerate(fields):
-        spans = find_spans(probabilities[:, index], offsets)
+        if index not in begun:
+            proposals[field.name] = Proposal()
+            continue
+        spans = find_spans(probabilities[:, index], offsets, starting[:, index])
         if field.many:
             spans = [span for span in spans if span.score >= LEAST_ITEM]
         groups: dict[str, list[Candidate]] = {}
