@@ -33,6 +33,8 @@ SYSTEMS = ("rules", "student", "large", "cascade")
 CHAIN = "rules+student+large"
 #: The chains that the cascade may end with.
 CHAINS = ("rules", "rules+student", CHAIN)
+#: What is kept of a threshold.
+OF_THRESHOLD = ("value", "certified", "accepted", "errors")
 TARGETS = ("0.8", "0.85", "0.9", "0.95", "0.97", "0.99")
 
 
@@ -228,7 +230,13 @@ def keep(task: str, home: Path) -> None:
     write_json(RESULTS / f"training-{task}.json", kept)
     about = {name: policy[name] for name in ("format", "task", "delta", "about", "estimates")}
     whole = {chain: policy["whole"].get(chain, {}) for chain in CHAINS}
-    thresholds = {chain: policy["thresholds"].get(chain, {}) for chain in CHAINS}
+    thresholds = {
+        chain: {
+            name: {target: {key: found[key] for key in OF_THRESHOLD} for target, found in targets.items()}
+            for name, targets in policy["thresholds"].get(chain, {}).items()
+        }
+        for chain in CHAINS
+    }
     write_json(RESULTS / f"policy-{task}.json", {**about, "whole": whole, "thresholds": thresholds})
 
 

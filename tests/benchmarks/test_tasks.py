@@ -3,8 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from benchmarks import tasks
 from benchmarks.summary import placed
+from gateway.task import load_task
+from training.recipe import load_recipe, recipe_of
 
 
 def test_the_page_shows_the_committed_results(project_root: Path) -> None:
@@ -56,3 +60,10 @@ def test_what_is_kept_of_a_task_makes_the_same_tables(project_root: Path, tmp_pa
     )
     assert tasks.training("receipts", *kept) == tasks.training("receipts", *whole)
     assert tasks.certified("receipts", kept[1]) == tasks.certified("receipts", whole[1])
+
+
+@pytest.mark.parametrize("name", ["commands"])
+def test_tasks_that_are_not_kept_can_be_made_from_their_files(project_root: Path, name: str) -> None:
+    """And have a recipe of their own, which says where the data is from."""
+    assert load_task(project_root / "benchmarks" / "task_files" / f"{name}.yaml").name == name
+    assert load_recipe(recipe_of(name)).sources
