@@ -118,7 +118,7 @@ def measure_optional(
         pair = value, found.absent.value if found.absent else None
         if pair not in known:
             known[pair] = table.count(value, [pair[1]])[0]
-        present, present_errors, absences, absent_errors = known[pair]
+        present, present_errors, absences, absent_errors = known[pair][:4]
         counts["certified"] += found.certified
         counts["broken"] += bool(found.certified and present_errors > (1 - target) * present)
         counts["certified_absent"] += found.accepts_absence

@@ -41,8 +41,8 @@ from training.calibrate.trials import GRID, Pair, Table, Trial, count
 
 #: Errors added to those counted on fitting documents, so that few documents do not look better than they are.
 PRIOR_ERRORS = 0.5
-#: Share of documents whose value may be missed for want of another tier, however few have one: one rare field of many
-#: would otherwise send every document to the last tier.
+#: Share of documents whose value "absent" may miss, however few have one: one rare field of many would otherwise send
+#: every document to the last tier.
 MISSED = 0.001
 #: Share of documents with a value whose shown answer may be wrong for want of another tier, where nothing is accepted.
 SLACK = 0.01
@@ -89,27 +89,30 @@ def _promise(accepted: int, errors: int, scale: float, risk: float) -> float:
 
 def _pairs(fitting: Table, risk: float, most: float | None = None) -> list[Pair]:
     """Each λ of the grid with its threshold for "absent": the laxest at which the fitting documents' absences err no
-    more, as a share, than their values do at λ, and never more than half of ``risk``. Nor may they miss more than half
-    of ``risk`` of all values (or ``most`` of them): of a field that is hardly ever there, "absent" is seldom wrong and
+    more, as a share, than their values do at λ, and never more than half of ``risk``. Nor may they miss too many of the
+    values that are there (or more than ``most``): of a field that is hardly ever there, "absent" is seldom wrong and
     finds nothing."""
     if fitting.present.all():
         return [(threshold, None) for threshold in GRID]
     pairs: list[Pair] = []
-    most = _most_missed(fitting, risk) if most is None else most
+    most_missed, most_lost = _most_missed(fitting, risk) if most is None else (most, most)
     for threshold, counts in zip(GRID, fitting.by_grid, strict=True):
         accepted, errors = counts[0, :2]
         allowed = 0.5 * risk
         if accepted:
             allowed = min(max((errors + PRIOR_ERRORS) / accepted, 0.05 * risk), allowed)
-        absences, missed = counts[1:, 2], counts[1:, 3]
-        usable = (absences > 0) & (missed + PRIOR_ERRORS <= allowed * absences) & (missed <= most)
+        absences, missed, lost = counts[1:, 2], counts[1:, 3], counts[1:, 4]
+        usable = (absences > 0) & (missed + PRIOR_ERRORS <= allowed * absences)
+        usable &= (missed <= most_missed) & (lost <= most_lost)
         pairs.append((threshold, GRID[int(np.flatnonzero(usable)[-1])] if usable.any() else None))
     return pairs
 
 
-def _most_missed(table: Table, risk: float) -> float:
-    """How many values of these documents "absent" may miss."""
-    return max(0.5 * risk * table.valued, MISSED * len(table))
+def _most_missed(table: Table, risk: float) -> tuple[float, float]:
+    """How many values of these documents "absent" may miss, and how many of these that the last stage has right: what
+    it misses too, or gets wrong, is not worth asking it on every document."""
+    values, least = risk * table.valued, MISSED * len(table)
+    return max(values, least), max(0.5 * values, least)
 
 
 def choose(
@@ -208,8 +211,13 @@ def _plan(fitting: Table, risk: float, delta: float, scale: float) -> _Plan:
     if not fitting.present.all():
         if min(promised) > delta:
             steer, _ = _steer(fitting, pairs)
-            most = _most_missed(fitting, risk)
-            tried: list[Pair] = [(steer, value) for value in GRID if count(fitting, steer, value).absent_errors <= most]
+            most_missed, most_lost = _most_missed(fitting, risk)
+            found = {value: count(fitting, steer, value) for value in GRID}
+            tried: list[Pair] = [
+                (steer, value)
+                for value in GRID
+                if found[value].absent_errors <= most_missed and found[value].lost <= most_lost
+            ]
             of_alone = [of_absences(pair) for pair in tried]
             if of_alone and min(of_alone) <= delta / 2:
                 alone = tried[of_alone.index(min(of_alone)) :]

@@ -47,12 +47,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Counts:
-    """Answers that settle a field and errors among them, by kind."""
+    """Answers that settle a field and errors among them, by kind; ``lost``: values that an absence missed and that the
+    last stage had right."""
 
     present: int
     present_errors: int
     absent: int = 0
     absent_errors: int = 0
+    lost: int = 0
 
 
 def trials(
@@ -132,12 +134,14 @@ class Table:
         return int((shown & (self.present == self.right)).any(axis=1).sum())
 
     def count(self, threshold: float, absents: Sequence[float | None]) -> NDArray[np.int64]:
-        """Counts at one threshold for values and each of several for "absent": [absents, 4], as in :class:`Counts`."""
+        """Counts at one threshold for values and each of several for "absent": [absents, 5], as in :class:`Counts`."""
         first = self._first(threshold, absents)
         present = first & self.present
         absent = first & ~self.present
+        missed = absent & ~self.right
+        lost = missed & self.right[:, -1:]
         return np.stack(
-            [part.sum(axis=(1, 2)) for part in (present, present & ~self.right, absent, absent & ~self.right)], axis=1
+            [part.sum(axis=(1, 2)) for part in (present, present & ~self.right, absent, missed, lost)], axis=1
         )
 
     def _first(self, threshold: float, absents: Sequence[float | None]) -> NDArray[np.bool_]:

@@ -360,6 +360,23 @@ def test_a_field_that_is_hardly_ever_there_is_not_taken_for_absent_everywhere():
     assert found.accepts(0.97, present=True)
 
 
+@pytest.mark.parametrize("found_later", [True, False])
+def test_what_the_last_tier_misses_too_is_no_reason_to_ask_it(found_later):
+    """Four values in a hundred are missed at the first stage; asking on pays only where the second finds them."""
+    absent, value = Stage(0.99, True, present=False), Stage(0.97, True)
+    missed = Stage(0.95, False, present=False)
+    documents = [
+        *[Trial((absent, absent))] * 490,
+        *[Trial((value, value))] * 98,
+        *[Trial((replace(value, right=False),) * 2)] * 2,
+        *[Trial((missed, value if found_later else missed))] * 4,
+    ]
+    found = choose(documents, documents * 4, 0.95, 0.05)
+    assert found.certified
+    assert found.settles(0.99, present=False)
+    assert found.settles(0.95, present=False) != found_later
+
+
 def test_values_and_absences_have_their_certificates_each_by_itself():
     """Wrong absences take no certificate from values, nor the other way round."""
     absent, value = Stage(0.99, True, present=False), Stage(0.99, True)
